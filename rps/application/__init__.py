@@ -1,0 +1,229 @@
+"""RemoteProcessSync: the event-sourced application. Load, tell, save."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from uuid import UUID
+
+from eventsourcing.application import AggregateNotFoundError, Application
+from eventsourcing.persistence import IntegrityError
+from psycopg.conninfo import conninfo_to_dict
+
+from rps.application.capture import Intake
+from rps.application.configuration import ConfigurationReader
+from rps.domain.account import Account
+from rps.domain.document import parse
+from rps.domain.process_sync_definition import ProcessSyncDefinition
+from rps.domain.remote_system import RemoteSystem
+from rps.domain.tenancy import Domain
+from rps.log.mapper import EventMapper
+from rps.log.recorder import LogFactory, LogRecorder
+from rps.log.transcoder import OrjsonTranscoder
+from rps.projections.inline import InlineProjection
+from rps.projections.lookup import Lookup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from eventsourcing.persistence import (
+        ApplicationRecorder,
+        InfrastructureFactory,
+        Mapper,
+        Transcoder,
+    )
+    from eventsourcing.postgres import PostgresDatastore
+    from eventsourcing.utils import Environment
+
+    from rps.application.configuration import Configuration
+    from rps.domain.aggregate import Aggregate
+
+A = TypeVar("A", bound="Aggregate")
+
+TRIES = 5
+
+
+class Contended(Exception):
+    """Several people changed this at once; the last one tried too often."""
+
+
+NAMED = {"dbname", "host", "port", "user", "password"}
+"""Connection settings the library knows; the others go to libpq beside them."""
+
+
+class RemoteProcessSync(Application[UUID]):
+    """One node's log, and what may be done to it.
+
+    Make one in each process, after it was forked; it holds connections and threads.
+    """
+
+    name = "rps"
+    env: ClassVar[dict[str, str]] = {
+        "PERSISTENCE_MODULE": "eventsourcing.postgres",
+        "CREATE_TABLE": "n",
+        "POSTGRES_ENABLE_DB_FUNCTIONS": "n",
+        "POSTGRES_LOCK_TIMEOUT": "5",
+        "POSTGRES_IDLE_IN_TRANSACTION_SESSION_TIMEOUT": "5",
+    }
+
+    recorder: LogRecorder
+
+    def __init__(self, database_url: str, *, connections: int = 8) -> None:
+        settings = conninfo_to_dict(database_url)
+        self._beside = {k: v for k, v in settings.items() if k not in NAMED}
+        super().__init__(
+            {
+                "POSTGRES_DBNAME": str(settings.get("dbname", "rps")),
+                "POSTGRES_HOST": str(settings.get("host", "")),
+                "POSTGRES_PORT": str(settings.get("port", "5432")),
+                "POSTGRES_USER": str(settings.get("user", "")),
+                "POSTGRES_PASSWORD": str(settings.get("password", "")),
+                "POSTGRES_POOL_SIZE": "1",
+                "POSTGRES_MAX_OVERFLOW": str(connections - 1),
+            }
+        )
+        self.database_url = database_url
+        self.lookup = Lookup(self.datastore)
+        self.configuration = ConfigurationReader(self.recorder, self.event_mapper)
+        self.intake = Intake(self.recorder, self.lookup, self.configuration)
+
+    # --- how it is put together -----------------------------------------------------
+
+    @property
+    def datastore(self) -> PostgresDatastore:
+        return self.recorder.datastore
+
+    @property
+    def event_mapper(self) -> EventMapper:
+        return cast("EventMapper", self.mapper)
+
+    def construct_factory(self, env: Environment) -> InfrastructureFactory[Any]:
+        factory = LogFactory(env)
+        cast("dict[str, Any]", factory.datastore.pool.kwargs).update(self._beside)
+        return factory
+
+    def construct_transcoder(self) -> Transcoder:
+        transcoder = OrjsonTranscoder()
+        self.register_transcodings(transcoder)
+        return transcoder
+
+    def construct_mapper(self) -> Mapper[UUID]:
+        return EventMapper(self.construct_transcoder())
+
+    def construct_recorder(self) -> ApplicationRecorder:
+        recorder = cast("LogRecorder", super().construct_recorder())
+        recorder.mapper = self.event_mapper
+        recorder.views = InlineProjection()
+        return recorder
+
+    # --- configuration --------------------------------------------------------------
+
+    def find(self, kind: type[A], aggregate_id: UUID) -> A | None:
+        """The aggregate, or None where nothing has happened to it."""
+        try:
+            return cast("A", self.repository.get(aggregate_id))
+        except AggregateNotFoundError:
+            return None
+
+    def change(
+        self, kind: type[A], aggregate_id: UUID, say: Callable[[A], object]
+    ) -> A:
+        """Load, tell, save; again from the start when someone else was faster.
+
+        Raises AggregateNotFoundError where nothing ever happened to it.
+        """
+        for _ in range(TRIES):
+            aggregate = self.find(kind, aggregate_id)
+            if aggregate is None:
+                raise AggregateNotFoundError(aggregate_id)
+            say(aggregate)
+            try:
+                self.save(aggregate)
+            except IntegrityError:
+                continue
+            return aggregate
+        raise Contended(f"{kind.__name__} {aggregate_id} keeps changing; try again")
+
+    def draft_definition(
+        self, document: object, actor: str, now: datetime
+    ) -> ProcessSyncDefinition:
+        """Check a document and keep it as the draft; raises DefinitionRefused."""
+        definition = parse(document)
+        aggregate_id = ProcessSyncDefinition.id_of(
+            definition.domain, definition.process_event
+        )
+        aggregate = self.find(ProcessSyncDefinition, aggregate_id)
+        if aggregate is None:
+            aggregate = ProcessSyncDefinition.drafted(definition, actor, now)
+        else:
+            aggregate.draft(definition, actor, now)
+        self.save(aggregate)
+        return aggregate
+
+    def publish_definition(
+        self, aggregate: ProcessSyncDefinition, actor: str, now: datetime
+    ) -> ProcessSyncDefinition:
+        """Put a draft in force; raises DefinitionRefused where it would loop."""
+        others = [
+            definition
+            for definition in self.configuration.refresh().in_force(aggregate.domain)
+            if definition.process_event != aggregate.process_event
+        ]
+        aggregate.publish(others, actor, now)
+        self.save(aggregate)
+        return aggregate
+
+    def apply_definition(
+        self, document: object, actor: str, now: datetime
+    ) -> tuple[ProcessSyncDefinition, bool]:
+        """Draft and publish; False where that document was in force already."""
+        aggregate = self.draft_definition(document, actor, now)
+        before = aggregate.revision
+        self.publish_definition(aggregate, actor, now)
+        return aggregate, aggregate.revision != before
+
+    def register_system(
+        self,
+        domain: str,
+        name: str,
+        connector: str,
+        description: str,
+        settings: dict[str, Any],
+        actor: str,
+        now: datetime,
+    ) -> tuple[RemoteSystem, bool]:
+        """Register or change a system; True where it is new."""
+        system = self.find(RemoteSystem, RemoteSystem.id_of(domain, name))
+        made = system is None
+        if system is None:
+            system = RemoteSystem.registered(
+                domain, name, connector, description, settings, actor, now
+            )
+        else:
+            system.change(description, settings, actor, now)
+        self.save(system)
+        return system, made
+
+    def ensure_account(
+        self, domain: str, name: str, roles: list[str], actor: str, now: datetime
+    ) -> Account:
+        """The account, made and granted `roles` where it was not."""
+        account = self.find(Account, Account.id_of(domain, name)) or Account.created(
+            domain, name, actor, now
+        )
+        for role in roles:
+            account.grant(role, actor, now)
+        self.save(account)
+        return account
+
+    def ensure_domain(
+        self, path: str, description: str, actor: str, now: datetime
+    ) -> Domain:
+        domain = self.find(Domain, Domain.id_of(path)) or Domain.created(
+            path, description, actor, now
+        )
+        self.save(domain)
+        return domain
+
+
+__all__ = ["Configuration", "RemoteProcessSync"]

@@ -1,0 +1,286 @@
+"""Taking in changes: matched, routed to their correlations, committed, receipted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from threading import Lock
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+import orjson
+
+from rps.domain.correlation import Correlation
+from rps.domain.events import ChangeCaptured
+from rps.domain.remote_system import RemoteSystemDisabled
+from rps.log.append import NEXT, Append, Appended, ConfigurationMoved, Duplicate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from rps.application.configuration import (
+        Configuration,
+        ConfigurationReader,
+        Route,
+    )
+    from rps.log.recorder import LogRecorder
+    from rps.projections.lookup import Lookup
+
+_change_captured = cast("Any", ChangeCaptured)  # mypy cannot see an event's fields
+LINKS_REMEMBERED = 200_000
+TRIES = 5
+
+
+class SystemUnknown(LookupError):
+    """A change names a remote system that is not registered in this domain."""
+
+    def __init__(self, index: int, name: str) -> None:
+        super().__init__(f"no remote system {name!r} in this domain")
+        self.index = index
+
+
+@dataclass(frozen=True, slots=True)
+class Poster:
+    """Who hands changes in, and under which idempotency key if any."""
+
+    domain: str
+    account: str
+    idempotency_key: str | None = None
+    request_fingerprint: str = ""
+    trace_id: str = ""
+
+
+@dataclass(slots=True)
+class Receipt:
+    """What became of one change. `status`: captured, duplicate, not_captured."""
+
+    change_id: str
+    status: str
+    correlations: list[dict[str, Any]] = field(default_factory=list)
+    reason: str = ""
+
+
+class Intake:
+    """Captures changes. Reads nothing but what it remembers of links, as a rule."""
+
+    def __init__(
+        self, recorder: LogRecorder, lookup: Lookup, reader: ConfigurationReader
+    ) -> None:
+        self._recorder = recorder
+        self._lookup = lookup
+        self._reader = reader
+        self._links: dict[tuple[str, UUID, str, str], UUID] = {}
+        self._lock = Lock()
+
+    def capture(
+        self, poster: Poster, changes: Sequence[Mapping[str, Any]], now: datetime
+    ) -> list[Receipt]:
+        """Commit `changes` together and receipt each.
+
+        Raises SystemUnknown, RemoteSystemDisabled, ChangeIdReused; OperationalError
+        when the database is away. In all of these nothing was recorded.
+        """
+        configuration = self._reader.current
+        for _ in range(TRIES):
+            matched = [
+                _matched(configuration, poster.domain, index, change)
+                for index, change in enumerate(changes)
+            ]
+            if not all(routes for routes, _ in matched):
+                # Nothing guards a change that matches nothing: look once more.
+                newest = self._reader.refresh()
+                if newest is not configuration:
+                    configuration = newest
+                    continue
+            try:
+                return self._record(poster, changes, matched, configuration, now)
+            except ConfigurationMoved:
+                configuration = self._reader.refresh()
+        raise ConfigurationMoved("the configuration keeps changing; try again")
+
+    def _record(
+        self,
+        poster: Poster,
+        changes: Sequence[Mapping[str, Any]],
+        matched: list[tuple[list[Route], str]],
+        configuration: Configuration,
+        now: datetime,
+    ) -> list[Receipt]:
+        streams = self._streams(poster.domain, changes, matched)
+        events: list[ChangeCaptured] = []
+        for change, (routes, _) in zip(changes, matched, strict=True):
+            for route in routes:
+                events.append(
+                    _captured(poster, change, route, streams[_key(route, change)], now)
+                )
+        positions: tuple[int | Duplicate, ...] = ()
+        if events:
+            outcome = self._recorder.append(
+                [Append(events, configuration=configuration.position, capture=True)]
+            )[0]
+            if not isinstance(outcome, Appended):
+                raise outcome
+            positions = outcome.positions
+        return _receipts(changes, matched, events, positions)
+
+    def _streams(
+        self,
+        domain: str,
+        changes: Sequence[Mapping[str, Any]],
+        matched: list[tuple[list[Route], str]],
+    ) -> dict[tuple[UUID, str, str], UUID]:
+        """The correlation of each change: the one its record is linked to, the one it
+        says it belongs to, else the one it would open."""
+        wanted = {
+            _key(route, change): (route, change)
+            for change, (routes, _) in zip(changes, matched, strict=True)
+            for route in routes
+        }
+        found: dict[tuple[UUID, str, str], UUID] = {}
+        for key in wanted:
+            if (known := self._links.get((domain, *key))) is not None:
+                found[key] = known
+        unknown = [key for key in wanted if key not in found]
+        for key, correlation_id in self._lookup.linked(domain, unknown):
+            found[key] = correlation_id
+            self._remember((domain, *key), correlation_id)
+        named = {
+            key: ext
+            for key, (_, change) in wanted.items()
+            if key not in found and (ext := _uuid(change.get("external_id")))
+        }
+        known_correlations = self._lookup.correlations_of(
+            domain, [(key[0], ext) for key, ext in named.items()]
+        )
+        for key, (route, change) in wanted.items():
+            if key in found:
+                continue
+            ext = named.get(key)
+            if ext is not None and (key[0], ext) in known_correlations:
+                found[key] = ext
+            else:
+                found[key] = Correlation.id_of(
+                    str(route.definition_id),
+                    route.member.name,
+                    route.member.table,
+                    change["record_id"],
+                )
+        return found
+
+    def _remember(self, key: tuple[str, UUID, str, str], correlation_id: UUID) -> None:
+        with self._lock:
+            if len(self._links) >= LINKS_REMEMBERED:
+                self._links.clear()
+            self._links[key] = correlation_id
+
+
+def _key(route: Route, change: Mapping[str, Any]) -> tuple[UUID, str, str]:
+    return (route.definition_id, route.member.name, change["record_id"])
+
+
+def _uuid(text: Any) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except (ValueError, AttributeError, TypeError):
+        return None
+
+
+def _matched(
+    configuration: Configuration, domain: str, index: int, change: Mapping[str, Any]
+) -> tuple[list[Route], str]:
+    """The routes that capture this change; with none, why."""
+    name, table, operation = change["system"], change["table"], change["operation"]
+    system = configuration.system(domain, name)
+    if system is None:
+        raise SystemUnknown(index, name)
+    if system.state == "disabled":
+        raise RemoteSystemDisabled(name)
+    routes = configuration.routes.get((domain, name, table))
+    if not routes:
+        return [], f"no published definition captures {name}.{table}"
+    capturing = [r for r in routes if operation in r.member.capture]
+    if not capturing:
+        names = ", ".join(r.definition.process_event for r in routes)
+        return [], f"{names}: {operation} is not captured from {name}.{table}"
+    return capturing, ""
+
+
+def _captured(
+    poster: Poster,
+    change: Mapping[str, Any],
+    route: Route,
+    correlation_id: UUID,
+    now: datetime,
+) -> ChangeCaptured:
+    return _change_captured(
+        originator_id=correlation_id,
+        originator_version=NEXT,
+        timestamp=now,
+        domain=poster.domain,
+        definition=str(route.definition_id),
+        process_event=route.definition.process_event,
+        revision=route.revision,
+        member=route.member.name,
+        system=change["system"],
+        table=change["table"],
+        record_id=change["record_id"],
+        operation=change["operation"],
+        change_id=change["change_id"],
+        record_revision=change.get("revision"),
+        fields=change.get("fields") or {},
+        before=change.get("before") or {},
+        entries=change.get("entries") or [],
+        changed_by=change.get("changed_by") or "",
+        changed_at=change.get("changed_at") or "",
+        external_id=change.get("external_id"),
+        origin=change.get("origin") or [],
+        hop=change.get("hop") or 0,
+        source="api",
+        account=poster.account,
+        idempotency_key=poster.idempotency_key,
+        fingerprint=fingerprint(change),
+        request_fingerprint=poster.request_fingerprint,
+        trace_id=poster.trace_id,
+        sequence=0,
+    )
+
+
+def fingerprint(change: Mapping[str, Any]) -> str:
+    """What tells a change from another one with the same id."""
+    body = orjson.dumps(change, option=orjson.OPT_SORT_KEYS)
+    return blake2b(body, digest_size=16).hexdigest()
+
+
+def _receipts(
+    changes: Sequence[Mapping[str, Any]],
+    matched: list[tuple[list[Route], str]],
+    events: list[ChangeCaptured],
+    positions: tuple[int | Duplicate, ...],
+) -> list[Receipt]:
+    receipts = []
+    at = 0
+    for change, (routes, reason) in zip(changes, matched, strict=True):
+        receipt = Receipt(change["change_id"], "not_captured", reason=reason)
+        for _ in routes:
+            event, position = events[at], positions[at]
+            at += 1
+            duplicate = isinstance(position, Duplicate)
+            receipt.status = "duplicate" if duplicate else "captured"
+            receipt.correlations.append(
+                {
+                    "correlation_id": str(
+                        position.correlation_id
+                        if isinstance(position, Duplicate)
+                        else event.originator_id
+                    ),
+                    "process_event": event.process_event,
+                    "position": (
+                        position.position
+                        if isinstance(position, Duplicate)
+                        else position
+                    ),
+                }
+            )
+        receipts.append(receipt)
+    return receipts

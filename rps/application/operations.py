@@ -1,0 +1,260 @@
+"""What people do to queues: retry, skip, replay. Each with a reason and a name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+from rps.domain.correlation import Correlation
+from rps.domain.replay import Replay
+from rps.log.append import Append, Appended, Fence
+from rps.projections.lookup import QueuedChange, QueuedMessage, Selector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from rps.application import RemoteProcessSync
+
+LANES_MAX = 10_000
+
+
+class NotFound(LookupError):
+    """Nothing of that name exists within the caller's reach."""
+
+
+class LaneBusy(Exception):
+    """Somebody is working on this very entry now; ask again in a moment."""
+
+
+class NotOpen(Exception):
+    """The entry is settled: it was processed or skipped before."""
+
+
+class ReplayTooLarge(ValueError):
+    """The selection reaches more lanes than one replay takes; narrow it."""
+
+
+class Operations:
+    """Commands on queued entries. `claim` gives the epoch of a lane, None when held."""
+
+    def __init__(
+        self,
+        application: RemoteProcessSync,
+        claim: Callable[[UUID, str, str], int | None],
+    ) -> None:
+        self._application = application
+        self._claim = claim
+
+    def retry_message(
+        self, domain: str, message_id: UUID, reason: str, actor: str, now: datetime
+    ) -> None:
+        """Send it again now. NotFound, NotOpen, LaneBusy."""
+        message = self._open_message(domain, message_id)
+        self._on_lane(
+            message.correlation_id,
+            "out",
+            message.member,
+            lambda c: c.retry_message(str(message_id), reason, actor, now),
+        )
+
+    def skip_message(
+        self, domain: str, message_id: UUID, reason: str, actor: str, now: datetime
+    ) -> None:
+        """Never send it; its lane goes on with the next. NotFound, NotOpen, LaneBusy."""
+        message = self._open_message(domain, message_id)
+        self._on_lane(
+            message.correlation_id,
+            "out",
+            message.member,
+            lambda c: c.skip_message(str(message_id), reason, actor, now),
+        )
+
+    def retry_change(
+        self,
+        domain: str,
+        correlation_id: UUID,
+        sequence: int,
+        reason: str,
+        actor: str,
+        now: datetime,
+    ) -> None:
+        """Judge a failed or skipped change again. NotFound, NotOpen, LaneBusy."""
+        change = self._change(domain, correlation_id, sequence, ("error", "skipped"))
+        self._on_lane(
+            correlation_id,
+            "in",
+            "",
+            lambda c: c.retry_change(sequence, change.change_id, reason, actor, now),
+        )
+
+    def skip_change(
+        self,
+        domain: str,
+        correlation_id: UUID,
+        sequence: int,
+        reason: str,
+        actor: str,
+        now: datetime,
+    ) -> None:
+        """Leave a captured change out for good. NotFound, NotOpen, LaneBusy."""
+        change = self._change(domain, correlation_id, sequence, ("ready", "error"))
+        self._on_lane(
+            correlation_id,
+            "in",
+            "",
+            lambda c: c.skip_change(sequence, change.change_id, reason, actor, now),
+        )
+
+    # --- replays --------------------------------------------------------------------
+
+    def plan_replay(
+        self,
+        replay_id: UUID,
+        domain: str,
+        selector: Selector,
+        reason: str,
+        actor: str,
+        now: datetime,
+    ) -> Replay:
+        """Work out what bringing the selected lanes up to date would send; writes the
+        plan, sends nothing. Raises ReplayTooLarge."""
+        touched = self._application.lookup.touched_lanes(
+            domain, selector, LANES_MAX + 1
+        )
+        if len(touched) > LANES_MAX:
+            raise ReplayTooLarge(f"more than {LANES_MAX:,} lanes; narrow the selection")
+        replay = Replay.planned(
+            replay_id,
+            domain,
+            selector.to_json(),
+            [self._planned_lane(*lane) for lane in touched],
+            reason,
+            actor,
+            now,
+        )
+        self._application.save(replay)
+        return replay
+
+    def _planned_lane(
+        self,
+        correlation_id: UUID,
+        member: str,
+        fields: list[str],
+        entries: list[dict[str, Any]],
+    ) -> dict[str, Any]:
+        return {
+            "correlation_id": str(correlation_id),
+            "member": member,
+            "fields": fields,
+            "entries": entries,
+        }
+
+    def start_replay(
+        self, domain: str, replay_id: UUID, actor: str, now: datetime
+    ) -> Replay:
+        """Let the sweeper make its messages. NotFound, ReplayEnded."""
+        self.replay(domain, replay_id)
+        return self._application.change(
+            Replay, replay_id, lambda replay: replay.begin(actor, now)
+        )
+
+    def cancel_replay(
+        self, domain: str, replay_id: UUID, reason: str, actor: str, now: datetime
+    ) -> Replay:
+        """Make no more of its messages and skip those not yet sent."""
+        self.replay(domain, replay_id)
+        replay = self._application.change(
+            Replay, replay_id, lambda replay: replay.cancel(reason, actor, now)
+        )
+        for message in self._application.lookup.open_replay_messages(replay_id):
+            try:
+                self.skip_message(domain, message, reason, actor, now)
+            except (LaneBusy, NotOpen):
+                continue  # it is being sent, or was: too late to cancel
+        return replay
+
+    def replay(self, domain: str, replay_id: UUID) -> Replay:
+        replay = self._application.find(Replay, replay_id)
+        if replay is None or replay.domain != domain:
+            raise NotFound(f"no replay {replay_id}")
+        return replay
+
+    def replay_lane(self, replay: Replay, lane: dict[str, Any], now: datetime) -> bool:
+        """Make the message of one planned lane; False where nothing is to be sent.
+
+        Idempotent: the message's id follows from replay and lane. LaneBusy.
+        """
+        correlation_id = UUID(lane["correlation_id"])
+        made = False
+
+        def tell(correlation: Correlation) -> None:
+            nonlocal made
+            configuration = self._application.configuration.refresh()
+            revision, definition = configuration.newest(UUID(correlation.definition), 1)
+            made = correlation.replay(
+                str(replay.id),
+                lane["member"],
+                lane["fields"],
+                lane["entries"],
+                definition,
+                revision,
+                replay.reason,
+                replay.actor,
+                now,
+            )
+
+        if not self._application.lookup.replayed(
+            replay.id, correlation_id, lane["member"]
+        ):
+            self._on_lane(correlation_id, "out", lane["member"], tell)
+        return made
+
+    # --- one lane -------------------------------------------------------------------
+
+    def _open_message(self, domain: str, message_id: UUID) -> QueuedMessage:
+        message = self._application.lookup.message(domain, message_id)
+        if message is None:
+            raise NotFound(f"no message {message_id}")
+        if message.status in ("processed", "skipped"):
+            raise NotOpen(f"the message was {message.status} before")
+        return message
+
+    def _change(
+        self,
+        domain: str,
+        correlation_id: UUID,
+        sequence: int,
+        allowed: Iterable[str],
+    ) -> QueuedChange:
+        change = self._application.lookup.change(domain, correlation_id, sequence)
+        if change is None:
+            raise NotFound(f"no change {sequence} of {correlation_id}")
+        if change.status not in allowed:
+            raise NotOpen(f"the change is {change.status}")
+        return change
+
+    def _on_lane(
+        self,
+        correlation_id: UUID,
+        direction: str,
+        member: str,
+        tell: Callable[[Correlation], object],
+    ) -> None:
+        """Say something to a correlation while nobody else works on this lane."""
+        epoch = self._claim(correlation_id, direction, member)
+        if epoch is None and self._application.lookup.has_lane(
+            correlation_id, direction, member
+        ):
+            raise LaneBusy(f"{correlation_id} {member}".strip())
+        correlation = self._application.find(Correlation, correlation_id)
+        if correlation is None:
+            raise NotFound(f"no correlation {correlation_id}")
+        tell(correlation)
+        events = cast("Any", correlation.collect_events())
+        fence = (
+            None if epoch is None else Fence(correlation_id, direction, member, epoch)
+        )
+        outcome = self._application.recorder.append([Append(events, fence)])[0]
+        if not isinstance(outcome, Appended):
+            raise outcome

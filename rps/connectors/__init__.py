@@ -1,0 +1,1 @@
+"""Connectors: one protocol (`rps.domain.delivery.Connector`), one module a kind."""

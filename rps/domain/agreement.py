@@ -1,0 +1,184 @@
+"""A process sync definition: what is shared, and how each member says it.
+
+Made by `rps.domain.document.parse`, which refuses what would not work; code that has a
+`Definition` need not check it again. Everything here is immutable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from dataclasses import field as attribute
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rps.domain.delivery import Operation
+
+FieldType = Literal["text", "choice", "number", "boolean", "date-time", "tags"]
+Visibility = Literal["public", "internal"]
+Policy = Literal["owner", "newer_wins", "remote_wins", "local_wins", "merge", "manual"]
+
+
+@dataclass(frozen=True, slots=True)
+class SharedField:
+    """A field all members agree on.
+
+    `policy` decides when two members changed it at once: the `owner` member's value,
+    the later one, the one that arrives (`remote_wins`), the one the node already
+    holds (`local_wins`), or both (`merge`, tags only); `manual` leaves it to a person
+    and is not offered yet. `values` belongs to choices, `max_length` (characters) to
+    texts.
+    """
+
+    name: str
+    type: FieldType
+    policy: Policy = "newer_wins"
+    owner: str | None = None
+    max_length: int | None = None
+    values: tuple[str, ...] = ()
+    known_values: frozenset[str] = attribute(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "known_values", frozenset(self.values))
+
+    def to_document(self) -> dict[str, Any]:
+        document: dict[str, Any] = {"type": self.type, "policy": self.policy}
+        if self.owner is not None:
+            document["owner"] = self.owner
+        if self.max_length is not None:
+            document["max_length"] = self.max_length
+        if self.values:
+            document["values"] = list(self.values)
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class SharedJournal:
+    """Comments or work notes; `internal` ones never reach a public journal."""
+
+    name: str
+    visibility: Visibility
+
+
+@dataclass(frozen=True, slots=True)
+class FieldMap:
+    """How one member says one shared field, both ways.
+
+    `values` turns shared choices into remote ones, `shared_values` turns them back;
+    empty means they are the same. `truncate` (characters) cuts texts on the way out.
+    """
+
+    shared: str
+    field: str
+    values: Mapping[str, str] = attribute(default_factory=dict)
+    truncate: int | None = None
+    shared_values: Mapping[str, str] = attribute(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        back = {remote: shared for shared, remote in self.values.items()}
+        object.__setattr__(self, "values", MappingProxyType(dict(self.values)))
+        object.__setattr__(self, "shared_values", MappingProxyType(back))
+
+    def to_document(self) -> dict[str, Any]:
+        document: dict[str, Any] = {"field": self.field}
+        if self.values:
+            document["values"] = dict(self.values)
+        if self.truncate is not None:
+            document["truncate"] = self.truncate
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class JournalMap:
+    """A shared journal at one member; `visibility` is who reads it over there."""
+
+    shared: str
+    journal: str
+    visibility: Visibility
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One remote system's table in the definition.
+
+    `fields` and `journals` are keyed by shared name, `by_field` and `by_journal` by
+    the member's own.
+    """
+
+    name: str
+    system: str
+    table: str
+    capture: tuple[Operation, ...]
+    deliver: tuple[Operation, ...]
+    fields: Mapping[str, FieldMap]
+    journals: Mapping[str, JournalMap]
+    by_field: Mapping[str, FieldMap] = attribute(init=False, repr=False, compare=False)
+    by_journal: Mapping[str, JournalMap] = attribute(
+        init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        fields = {each.field: each for each in self.fields.values()}
+        journals = {each.journal: each for each in self.journals.values()}
+        object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
+        object.__setattr__(self, "journals", MappingProxyType(dict(self.journals)))
+        object.__setattr__(self, "by_field", MappingProxyType(fields))
+        object.__setattr__(self, "by_journal", MappingProxyType(journals))
+
+    @property
+    def captures_values(self) -> bool:
+        """Whether field values and entries come from here (a delete carries none)."""
+        return "create" in self.capture or "update" in self.capture
+
+    @property
+    def takes_values(self) -> bool:
+        """Whether field values and entries are written to this member."""
+        return "create" in self.deliver or "update" in self.deliver
+
+    def to_document(self) -> dict[str, Any]:
+        return {
+            "system": self.system,
+            "table": self.table,
+            "capture": list(self.capture),
+            "deliver": list(self.deliver),
+            "fields": {name: each.to_document() for name, each in self.fields.items()},
+            "journals": {
+                name: {"journal": each.journal, "visibility": each.visibility}
+                for name, each in self.journals.items()
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What a document says, with every default filled in."""
+
+    process_event: str
+    domain: str
+    description: str
+    fields: Mapping[str, SharedField]
+    journals: Mapping[str, SharedJournal]
+    members: Mapping[str, Member]
+
+    def __post_init__(self) -> None:
+        for name in ("fields", "journals", "members"):
+            frozen = MappingProxyType(dict(getattr(self, name)))
+            object.__setattr__(self, name, frozen)
+
+    def to_document(self) -> dict[str, Any]:
+        """The plain document, defaults written out; `parse` gives this back."""
+        return {
+            "process_event": self.process_event,
+            "domain": self.domain,
+            "description": self.description,
+            "fields": {name: each.to_document() for name, each in self.fields.items()},
+            "journals": {
+                name: {"visibility": each.visibility}
+                for name, each in self.journals.items()
+            },
+            "members": {
+                name: each.to_document() for name, each in self.members.items()
+            },
+        }

@@ -1,0 +1,190 @@
+"""What is asked of a remote system, and what it may answer.
+
+A connector turns its system's dialect into these types; everything else speaks only
+them. Field names here are the remote system's own, values in its own form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Operation = Literal["create", "update", "delete"]
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One comment or work note. `id` is unique within its origin."""
+
+    id: str
+    journal: str
+    text: str
+    author: str = ""
+    written_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One message, ready for one remote system.
+
+    `delivery_id` stays the same over every retry of the same bytes; `correlation_id`
+    is the external id the record keeps at the other side; `if_match` is the revision
+    the write was computed against, None where nothing is known.
+    """
+
+    delivery_id: str
+    correlation_id: str
+    process_event: str
+    operation: Operation
+    table: str
+    record_id: str | None
+    if_match: str | None
+    fields: Mapping[str, Any]
+    entries: tuple[JournalEntry, ...] = ()
+    origin: tuple[str, ...] = ()
+    hop: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A record as its system shows it now."""
+
+    record_id: str
+    revision: str | None
+    fields: Mapping[str, Any]
+    deleted: bool = False
+    updated_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What went over the wire, for the audit. `response` is cut at 64 KiB."""
+
+    request_sha256: str = ""
+    status: int | None = None
+    response: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The write is done; `stored` is what the system made of it."""
+
+    record_id: str
+    revision: str | None
+    stored: Mapping[str, Any]
+    exchange: Exchange = field(default_factory=Exchange)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A retry will not cure it: a person has to look."""
+
+    detail: str
+    exchange: Exchange = field(default_factory=Exchange)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The record is no longer at the revision the write was computed against."""
+
+    detail: str
+    exchange: Exchange = field(default_factory=Exchange)
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """Nothing was written; trying later may work. `retry_after` in seconds."""
+
+    detail: str
+    retry_after: float | None = None
+    exchange: Exchange = field(default_factory=Exchange)
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsCredentials:
+    """The system does not accept who we are (401, 403)."""
+
+    detail: str
+    exchange: Exchange = field(default_factory=Exchange)
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The system said for good that it takes nothing here any more (410)."""
+
+    detail: str
+    exchange: Exchange = field(default_factory=Exchange)
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertain:
+    """The request went out, the answer did not come back."""
+
+    detail: str
+    exchange: Exchange = field(default_factory=Exchange)
+
+
+@dataclass(frozen=True, slots=True)
+class NotApplied:
+    """Read back: the write has not happened there; it may be sent again."""
+
+    detail: str = ""
+    exchange: Exchange = field(default_factory=Exchange)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Read back: the system has no such record."""
+
+    detail: str = ""
+
+
+Outcome = (
+    Delivered | Refused | Moved | Unavailable | NeedsCredentials | Gone | Uncertain
+)
+Settlement = (
+    Delivered | NotApplied | Unavailable | NeedsCredentials | Gone | Refused | Uncertain
+)
+Reading = Snapshot | Missing | Unavailable | NeedsCredentials | Gone | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What the system behind a connector can do (`convergence.md`, classes A to D)."""
+
+    dedupe: bool
+    conditional_write: bool
+    read_back: bool
+
+    @property
+    def grade(self) -> Literal["A", "B", "C", "D"]:
+        if self.conditional_write:
+            return "A" if self.dedupe else "B"
+        return "C" if self.dedupe else "D"
+
+
+class Connector(Protocol):
+    """One remote system. Every call is bounded in time and size; none raises."""
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def write(self, write: Write) -> Outcome:
+        """Carry out `write`. Safe to repeat with the same `delivery_id`."""
+        ...
+
+    def settle(self, write: Write) -> Settlement:
+        """Find out whether an earlier `write` of these bytes took effect."""
+        ...
+
+    def read(self, table: str, record_id: str) -> Reading:
+        """The record as it is there now."""
+        ...
+
+    def check(self) -> tuple[bool, str]:
+        """Whether the system answers and accepts us, and what it said."""
+        ...

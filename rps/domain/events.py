@@ -1,0 +1,449 @@
+"""Everything that can happen to a correlation, as it is stored for ever.
+
+A published format: names and meanings never change, fields are only added (with an
+upcast). Values are plain JSON. `member` is a member of the definition; field names are
+the member's own in `ChangeCaptured` and `MessageTransmitted`, shared names elsewhere.
+
+Terms: a *version* counts the accepted changes of a correlation, a *base* is a value
+last known at a member, *agreed* says which version of a field a member is known to
+hold (`convergence.md`: ver, base, dver). A stamp is `[milliseconds, counter]`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from rps.domain.aggregate import Event
+from rps.domain.state import CorrelationState, Held, Link, Pending, Shared
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+_again = cast("Any", replace)  # the library's metaclass hides the fields from mypy
+
+
+class ChangeCaptured(Event):
+    """A member's record did something. A fact; nothing is decided yet.
+
+    `sequence` is 0 for a first capture (its place is its own position) and the
+    first position where a change was moved here from another correlation.
+    """
+
+    TOPIC = "change.captured"
+
+    definition: str
+    process_event: str
+    revision: int
+    member: str
+    system: str
+    table: str
+    record_id: str
+    operation: str
+    change_id: str
+    record_revision: str | None
+    fields: dict[str, Any]
+    before: dict[str, Any]
+    entries: list[dict[str, Any]]
+    changed_by: str
+    changed_at: str
+    external_id: str | None
+    origin: list[str]
+    hop: int
+    source: str
+    account: str
+    idempotency_key: str | None
+    fingerprint: str
+    request_fingerprint: str
+    trace_id: str
+    sequence: int
+
+    def apply(self, aggregate: CorrelationState) -> None:
+        aggregate.domain = self.domain
+
+    def moved_to(self, owner: UUID, version: int, sequence: int) -> ChangeCaptured:
+        """The same change, captured on the stream of the correlation it belongs to."""
+        return _again(
+            self,
+            originator_id=owner,
+            originator_version=version,
+            sequence=sequence,
+            source="moved",
+        )
+
+
+class CorrelationOpened(Event):
+    """The first accepted change made this shared record."""
+
+    TOPIC = "correlation.opened"
+
+    definition: str
+    process_event: str
+    revision: int
+
+    def apply(self, aggregate: CorrelationState) -> None:
+        aggregate.domain = self.domain
+        aggregate.definition = self.definition
+        aggregate.process_event = self.process_event
+        aggregate.active = True
+
+
+class CorrelationLinked(Event):
+    """The shared record has a copy in `member`."""
+
+    TOPIC = "correlation.linked"
+
+    definition: str
+    member: str
+    system: str
+    table: str
+    record_id: str
+    record_revision: str | None
+
+    def apply(self, aggregate: CorrelationState) -> None:
+        link = aggregate.links.setdefault(self.member, Link())
+        link.system, link.table = self.system, self.table
+        link.record_id, link.revision = self.record_id, self.record_revision
+
+
+class CorrelationUnlinked(Event):
+    """The copy in `member` no longer takes part."""
+
+    TOPIC = "correlation.unlinked"
+
+    definition: str
+    member: str
+    record_id: str
+    reason: str
+    actor: str
+
+    def apply(self, aggregate: CorrelationState) -> None:
+        aggregate.links.pop(self.member, None)
+
+
+class CorrelationDeactivated(Event):
+    TOPIC = "correlation.deactivated"
+
+    reason: str
+    actor: str
+
+    def apply(self, aggregate: CorrelationState) -> None:
+        aggregate.active = False
+
+
+class CorrelationReactivated(Event):
+    TOPIC = "correlation.reactivated"
+
+    reason: str
+    actor: str
+
+    def apply(self, aggregate: CorrelationState) -> None:
+        aggregate.active = True
+
+
+class ChangeAccepted(Event):
+    """A captured change, judged: what of it is now shared, and who is to be told.
+
+    `messages` are `{message_id, member, system, table, operation, fields, versions,
+    entries, origin, hop}`.
+    """
+
+    TOPIC = "change.accepted"
+
+    definition: str
+    process_event: str
+    revision: int
+    sequence: int
+    change_id: str
+    member: str
+    record_id: str
+    record_revision: str | None
+    version: int
+    values: dict[str, Any]
+    stamps: dict[str, list[int]]
+    bases: dict[str, Any]
+    agreed: dict[str, int]
+    entries: list[dict[str, Any]]
+    messages: list[dict[str, Any]]
+
+    def apply(self, aggregate: CorrelationState) -> None:
+        for name, value in self.values.items():
+            aggregate.fields[name] = Shared(
+                value, self.version, tuple(self.stamps[name]), self.member
+            )
+        aggregate.shared_version = max(aggregate.shared_version, self.version)
+        aggregate.learn(self.member, self.bases, self.agreed, self.record_revision)
+        aggregate.entry_ids.update(entry["id"] for entry in self.entries)
+        for message in self.messages:
+            aggregate.expect(Pending.of(message))
+
+
+class ChangeIgnored(Event):
+    """A captured change that changes nothing here, and why.
+
+    Reasons: `echo`, `late`, `not captured`, `hop limit`, `not linked`, `moved to …`.
+    """
+
+    TOPIC = "change.ignored"
+
+    definition: str
+    sequence: int
+    change_id: str
+    member: str
+    record_id: str
+    record_revision: str | None
+    reason: str
+    bases: dict[str, Any]
+    agreed: dict[str, int]
+
+    def apply(self, aggregate: CorrelationState) -> None:
+        aggregate.learn(self.member, self.bases, self.agreed, self.record_revision)
+
+
+class ChangeFailed(Event):
+    """A captured change that the definition cannot read; it waits for a person."""
+
+    TOPIC = "change.failed"
+
+    sequence: int
+    change_id: str
+    member: str
+    field: str
+    value: Any
+    detail: str
+
+
+class ChangeRetried(Event):
+    TOPIC = "change.retried"
+
+    sequence: int
+    change_id: str
+    reason: str
+    actor: str
+
+
+class ChangeSkipped(Event):
+    TOPIC = "change.skipped"
+
+    sequence: int
+    change_id: str
+    reason: str
+    actor: str
+
+
+class ConflictRecorded(Event):
+    """Two sides changed `field` without knowing of each other; `winner` was kept."""
+
+    TOPIC = "conflict.recorded"
+
+    change_id: str
+    member: str
+    field: str
+    base: Any
+    mine: Any
+    theirs: Any
+    policy: str
+    winner: str
+
+    def apply(self, aggregate: CorrelationState) -> None:
+        aggregate.conflicts += 1
+
+
+class ConflictOpened(Event):
+    """As above, and a person has to decide; the field is held back towards `member`."""
+
+    TOPIC = "conflict.opened"
+
+    change_id: str
+    member: str
+    field: str
+    base: Any
+    mine: Any
+    theirs: Any
+    policy: str
+
+    def apply(self, aggregate: CorrelationState) -> None:
+        aggregate.conflicts += 1
+        aggregate.held[(self.member, self.field)] = Held(
+            self.base, self.mine, self.theirs
+        )
+
+
+class ConflictResolved(Event):
+    TOPIC = "conflict.resolved"
+
+    member: str
+    field: str
+    value: Any
+    actor: str
+    reason: str
+
+    def apply(self, aggregate: CorrelationState) -> None:
+        aggregate.held.pop((self.member, self.field), None)
+
+
+class MessageTransmitted(Event):
+    """The message went over the wire: what was sent, and what came back."""
+
+    TOPIC = "message.transmitted"
+
+    message_id: str
+    member: str
+    attempt: int
+    delivery_id: str
+    operation: str
+    record_id: str | None
+    if_match: str | None
+    fields: dict[str, Any]
+    entry_ids: list[str]
+    request_sha256: str
+    status: int | None
+    response: str
+    seconds: float
+
+    def apply(self, aggregate: CorrelationState) -> None:
+        if message := aggregate.pending.get(self.message_id):
+            message.attempt = self.attempt
+
+
+class MessageAcknowledged(Event):
+    """The member holds it. `stored` is what it made of the values (shared form)."""
+
+    TOPIC = "message.acknowledged"
+
+    message_id: str
+    member: str
+    record_id: str
+    record_revision: str | None
+    stored: dict[str, Any]
+    agreed: dict[str, int]
+    settled_by: str
+
+    def apply(self, aggregate: CorrelationState) -> None:
+        aggregate.learn(self.member, self.stored, self.agreed, self.record_revision)
+        aggregate.pending.pop(self.message_id, None)
+
+
+class MessageFailed(Event):
+    """An attempt that did not succeed. `retry_at` None: not by itself.
+
+    Kinds: `retryable`, `permanent`, `uncertain`, `moved`, `credentials`, `gone`.
+    """
+
+    TOPIC = "message.failed"
+
+    message_id: str
+    member: str
+    attempt: int
+    kind: str
+    status: int | None
+    detail: str
+    retry_at: str | None
+
+    def apply(self, aggregate: CorrelationState) -> None:
+        if message := aggregate.pending.get(self.message_id):
+            message.attempt, message.failed = self.attempt, self.kind
+
+
+class MessageParked(Event):
+    """It waits for a person; its lane waits with it, nothing else does."""
+
+    TOPIC = "message.parked"
+
+    message_id: str
+    member: str
+    detail: str
+
+
+class MessageRetried(Event):
+    TOPIC = "message.retried"
+
+    message_id: str
+    member: str
+    reason: str
+    actor: str
+
+    def apply(self, aggregate: CorrelationState) -> None:
+        if message := aggregate.pending.get(self.message_id):
+            message.attempt = 0
+
+
+class MessageSkipped(Event):
+    """It will not be sent: a named person said so, or a later value replaced all of it."""
+
+    TOPIC = "message.skipped"
+
+    message_id: str
+    member: str
+    reason: str
+    actor: str
+
+    def apply(self, aggregate: CorrelationState) -> None:
+        aggregate.pending.pop(self.message_id, None)
+
+
+class MessageRevised(Event):
+    """A message not yet delivered, made anew after its member's record moved."""
+
+    TOPIC = "message.revised"
+
+    message_id: str
+    member: str
+    generation: int
+    operation: str
+    fields: dict[str, Any]
+    versions: dict[str, int]
+    entries: list[dict[str, Any]]
+    origin: list[str]
+    hop: int
+    definition_revision: int
+    reason: str
+
+    def apply(self, aggregate: CorrelationState) -> None:
+        if message := aggregate.pending.get(self.message_id):
+            message.generation, message.failed = self.generation, ""
+            message.fields, message.versions = dict(self.fields), dict(self.versions)
+
+
+class MessageReplayed(Event):
+    """A new message that brings a member back to the shared values; history stays."""
+
+    TOPIC = "message.replayed"
+
+    definition: str
+    process_event: str
+    revision: int
+    replay_id: str
+    message: dict[str, Any]
+    reason: str
+    actor: str
+
+    def apply(self, aggregate: CorrelationState) -> None:
+        aggregate.expect(Pending.of(self.message))
+
+
+EVENTS: tuple[type[Event], ...] = (
+    ChangeCaptured,
+    CorrelationOpened,
+    CorrelationLinked,
+    CorrelationUnlinked,
+    CorrelationDeactivated,
+    CorrelationReactivated,
+    ChangeAccepted,
+    ChangeIgnored,
+    ChangeFailed,
+    ChangeRetried,
+    ChangeSkipped,
+    ConflictRecorded,
+    ConflictOpened,
+    ConflictResolved,
+    MessageTransmitted,
+    MessageAcknowledged,
+    MessageFailed,
+    MessageParked,
+    MessageRetried,
+    MessageSkipped,
+    MessageRevised,
+    MessageReplayed,
+)
+"""Every class above; `correlation.py` binds them to the aggregate."""

@@ -1,0 +1,219 @@
+"""The maps of a definition at work: a member's words to shared ones, and back.
+
+Called for every change. Shared values are canonical: equal values are equal JSON, so
+that the merge can compare them. None stands for cleared.
+
+=========  ==================================================================
+text       lines end in a bare newline
+choice     one of the shared values
+number     int where it is whole, else float; finite, whole ones up to 2^53
+boolean    true or false
+date-time  UTC, `2026-11-24T10:00:00Z`, microseconds only where there are any
+tags       a sorted list of different texts, never empty
+=========  ==================================================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from rps.domain.canonical import READERS, Unreadable, instant
+from rps.domain.delivery import JournalEntry
+from rps.domain.problem import listed, shown
+from rps.domain.visibility import leaks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from rps.domain.agreement import (
+        Definition,
+        FieldMap,
+        JournalMap,
+        Member,
+        SharedField,
+    )
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Entry = dict[str, Any]
+"""A journal entry as events keep it: `{id, journal, text, author, written_at}`."""
+
+
+class MappingRefused(ValueError):
+    """A value has no place on the other side; its text names field, value and why."""
+
+    def __init__(self, field: str, value: Any, detail: str) -> None:
+        super().__init__(f"{shown(field)}: {shown(value)} {detail}")
+        self.field = field
+        self.value = value
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """Shared names and values; `unmapped` are the remote fields that no map names."""
+
+    fields: dict[str, Any]
+    unmapped: tuple[str, ...] = ()
+
+
+def inbound(
+    member: Member, definition: Definition, fields: Mapping[str, Any]
+) -> Inbound:
+    """What the member's `fields` (its names, its values) mean to everybody.
+
+    Raises MappingRefused at the first value that means nothing.
+    """
+    maps, shared_fields = member.by_field, definition.fields
+    shared: dict[str, Any] = {}
+    unmapped: list[str] = []
+    for remote, value in fields.items():
+        each = maps.get(remote)
+        if each is None:
+            unmapped.append(remote)
+            continue
+        try:
+            shared[each.shared] = _shared_value(each, shared_fields[each.shared], value)
+        except Unreadable as unreadable:
+            raise MappingRefused(remote, value, str(unreadable)) from None
+    return Inbound(shared, tuple(unmapped))
+
+
+def outbound(
+    member: Member, definition: Definition, fields: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Shared `fields` in the member's names and values; what it does not map is left.
+
+    Raises MappingRefused naming the member's field.
+    """
+    maps, shared_fields = member.fields, definition.fields
+    remote: dict[str, Any] = {}
+    for name, value in fields.items():
+        each = maps.get(name)
+        if each is None:
+            continue
+        try:
+            remote[each.field] = _remote_value(each, shared_fields[name], value)
+        except Unreadable as unreadable:
+            raise MappingRefused(each.field, value, str(unreadable)) from None
+    return remote
+
+
+def normalised(
+    member: Member, definition: Definition, shared_name: str, value: Any
+) -> Any:
+    """The shared value the member will hold once `value` is written to it.
+
+    A value that cannot be written, or is not mapped there, stays as it is.
+    """
+    each = member.fields.get(shared_name)
+    if each is None:
+        return value
+    shared = definition.fields[shared_name]
+    try:
+        return _shared_value(each, shared, _remote_value(each, shared, value))
+    except Unreadable:
+        return value
+
+
+def inbound_entries(
+    member: Member, definition: Definition, entries: Iterable[Entry]
+) -> list[Entry]:
+    """Captured entries under shared journal names, without those nobody shares.
+
+    Raises MappingRefused for an internal note that a public journal would get.
+    """
+    shared: list[Entry] = []
+    for entry in entries:
+        each = member.by_journal.get(entry["journal"])
+        if each is not None:
+            visibility = definition.journals[each.shared].visibility
+            if leaks(each.visibility, visibility):
+                raise _leak(each.journal, each)
+            shared.append({**entry, "journal": each.shared})
+    return shared
+
+
+def shared_entries_for(member: Member, entries: Iterable[Entry]) -> list[Entry]:
+    """Those of the shared `entries` that the member is to be told."""
+    return [dict(entry) for entry in entries if entry["journal"] in member.journals]
+
+
+def outbound_entries(
+    member: Member, definition: Definition, entries: Iterable[Entry]
+) -> tuple[JournalEntry, ...]:
+    """Shared entries in the member's journals, ready to be written.
+
+    Raises MappingRefused for an internal note that customers would read there.
+    """
+    written: list[JournalEntry] = []
+    for entry in entries:
+        each = member.journals.get(entry["journal"])
+        if each is not None:
+            if leaks(definition.journals[each.shared].visibility, each.visibility):
+                raise _leak(each.journal, each)
+            written.append(
+                JournalEntry(
+                    id=entry["id"],
+                    journal=each.journal,
+                    text=entry["text"],
+                    author=entry.get("author", ""),
+                    written_at=entry.get("written_at", ""),
+                )
+            )
+    return tuple(written)
+
+
+def epoch_milliseconds(text: str) -> int | None:
+    """Milliseconds since 1970 of a date-time, None where it cannot be read as one."""
+    try:
+        return (instant(text) - EPOCH) // timedelta(milliseconds=1)
+    except Unreadable:
+        return None
+
+
+def _shared_value(each: FieldMap, shared: SharedField, value: Any) -> Any:
+    if value is None or value == "":
+        return None
+    if each.values:
+        return _shared_choice(each, value)
+    return _checked(shared, READERS[shared.type](value))
+
+
+def _shared_choice(each: FieldMap, value: Any) -> str:
+    text = READERS["choice"](value)
+    shared = each.shared_values.get(text)
+    if shared is None:
+        raise Unreadable(f"has no shared value; known: {listed(each.shared_values)}")
+    return shared
+
+
+def _remote_value(each: FieldMap, shared: SharedField, value: Any) -> Any:
+    canonical = None
+    if value is not None and value != "":
+        canonical = _checked(shared, READERS[shared.type](value))
+    if canonical is None:
+        return [] if shared.type == "tags" else None
+    if each.values:
+        if canonical not in each.values:
+            raise Unreadable(f"has no remote value; known: {listed(each.values)}")
+        return each.values[canonical]
+    if each.truncate is not None:
+        return canonical[: each.truncate]
+    return canonical
+
+
+def _checked(shared: SharedField, canonical: Any) -> Any:
+    if shared.type == "choice" and canonical not in shared.known_values:
+        raise Unreadable(f"is not a shared value; known: {listed(shared.values)}")
+    longest = shared.max_length
+    if longest is not None and len(canonical) > longest:
+        raise Unreadable(f"has {len(canonical)} characters, at most {longest} fit")
+    return canonical
+
+
+def _leak(journal: str, each: JournalMap) -> MappingRefused:
+    detail = f"and {shown(each.shared)} differ: an internal note would become public"
+    return MappingRefused(journal, journal, detail)

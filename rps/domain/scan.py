@@ -1,0 +1,294 @@
+"""Asks whether a definition makes sense: would everything shared arrive, and safely.
+
+Each check has a stable code. A check says nothing about a part whose shape is already
+refused (`Findings.broken`), so one mistake is told once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from rps.domain.problem import listed, pointer, shown
+from rps.domain.visibility import is_hidden_name, leaks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from rps.domain.agreement import (
+        Definition,
+        FieldMap,
+        JournalMap,
+        Member,
+        SharedField,
+    )
+    from rps.domain.problem import Findings
+
+MEMBERS_MIN = 2
+
+
+def scan(definition: Definition, found: Findings) -> None:
+    """Add every problem of `definition` to `found`."""
+    for shared in definition.fields.values():
+        _field_agrees_with_its_type(shared, found)
+        _owner_can_write(shared, definition, found)
+    for member in definition.members.values():
+        _member_names_what_is_shared(member, definition, found)
+        _remote_names_are_used_once(member, found)
+        _member_takes_part(member, found)
+        for each in member.fields.values():
+            if each.shared in definition.fields:
+                _map_agrees_with_type(each, member, definition, found)
+        for journal in member.journals.values():
+            _journal_does_not_leak(journal, member, definition, found)
+    _members_are_apart(definition, found)
+    if _something_travels(definition, found):
+        _everything_arrives(definition, found)
+
+
+def _field_agrees_with_its_type(shared: SharedField, found: Findings) -> None:
+    place = pointer("fields", shared.name)
+    if place in found.broken or place + "/type" in found.broken:
+        return
+    if shared.values and shared.type != "choice":
+        cause = f"a {shared.type} field has no list of values"
+        remedy = "leave 'values' out, or write 'type: choice'"
+        found.add("type-mismatch", place + "/values", cause, remedy)
+    if shared.max_length is not None and shared.type != "text":
+        cause = f"a {shared.type} field has no length"
+        remedy = "leave 'max_length' out; it belongs to 'type: text'"
+        found.add("type-mismatch", place + "/max_length", cause, remedy)
+    if shared.policy == "merge" and shared.type != "tags":
+        cause = f"two {shared.type} values cannot be merged"
+        remedy = "choose another policy; 'merge' belongs to 'type: tags'"
+        found.add("type-mismatch", place + "/policy", cause, remedy)
+    empty = not shared.values and place + "/values" not in found.broken
+    if shared.type == "choice" and empty:
+        remedy = "add 'values: [...]' with every value the members agree on"
+        found.add("values-missing", place, "a choice needs its values", remedy)
+
+
+def _owner_can_write(
+    shared: SharedField, definition: Definition, found: Findings
+) -> None:
+    place = pointer("fields", shared.name)
+    if place + "/owner" in found.broken or place + "/policy" in found.broken:
+        return
+    if shared.owner is None:
+        if shared.policy == "owner":
+            remedy = "add 'owner:' with the member whose value counts"
+            found.add("owner-missing", place, "the policy needs an owner", remedy)
+        return
+    if shared.policy != "owner":
+        cause = f"the policy '{shared.policy}' does not ask who owns the field"
+        remedy = "write 'policy: owner', or leave 'owner' out"
+        found.add("owner-unused", place + "/owner", cause, remedy)
+    _owner_is_heard(shared, shared.owner, definition, found)
+
+
+def _owner_is_heard(
+    shared: SharedField, name: str, definition: Definition, found: Findings
+) -> None:
+    place = pointer("fields", shared.name)
+    owner = definition.members.get(name)
+    if owner is None:
+        if "/members" not in found.broken:
+            cause = f"there is no member {shown(name)}"
+            remedy = found.instead_of(name, definition.members)
+            found.add("owner-unknown", place + "/owner", cause, remedy)
+        return
+    if found.unsure("members", owner.name, "fields", shared.name):
+        return
+    if shared.name not in owner.fields:
+        cause = f"the owner {shown(owner.name)} does not map the field"
+        remedy = "map it there, or name another owner"
+        found.add("owner-cannot-write", place + "/owner", cause, remedy)
+    elif not owner.captures_values and not _capture_unsure(owner, found):
+        cause = f"nothing is captured from the owner {shown(owner.name)}"
+        remedy = "capture create or update there, or name another owner"
+        found.add("owner-cannot-write", place + "/owner", cause, remedy)
+
+
+def _member_names_what_is_shared(
+    member: Member, definition: Definition, found: Findings
+) -> None:
+    kinds: tuple[tuple[str, Iterable[str], Mapping[str, object]], ...] = (
+        ("field", member.fields, definition.fields),
+        ("journal", member.journals, definition.journals),
+    )
+    for kind, named, shared in kinds:
+        if f"/{kind}s" in found.broken:
+            continue
+        for name in named:
+            place = pointer("members", member.name, f"{kind}s", name)
+            if name not in shared and place not in found.broken:
+                cause = f"there is no shared {kind} {shown(name)}"
+                remedy = found.instead_of(name, shared)
+                found.add(f"unknown-{kind}", place, cause, remedy)
+
+
+def _remote_names_are_used_once(member: Member, found: Findings) -> None:
+    """Else a value that comes back from there could belong to either."""
+    used: defaultdict[str, list[str]] = defaultdict(list)
+    for each in member.fields.values():
+        used[each.field].append(pointer("members", member.name, "fields", each.shared))
+    for journal in member.journals.values():
+        place = pointer("members", member.name, "journals", journal.shared)
+        used[journal.journal].append(place)
+    for remote, places in used.items():
+        for place in places[1:]:
+            if remote:
+                cause = f"{shown(remote)} is already mapped at {places[0]}"
+                remedy = "map each field and journal of a member once"
+                found.add("remote-name-twice", place, cause, remedy)
+
+
+def _member_takes_part(member: Member, found: Findings) -> None:
+    place = pointer("members", member.name)
+    if place in found.broken:
+        return
+    unsure = {place + "/fields", place + "/journals"} & found.broken
+    if not member.fields and not member.journals and not unsure:
+        remedy = "map a field or a journal, or leave the member out"
+        found.add("maps-nothing", place, "the member maps nothing", remedy)
+    unsure = {place + "/capture", place + "/deliver"} & found.broken
+    if not member.capture and not member.deliver and not unsure:
+        cause = "nothing is captured from the member or delivered to it"
+        remedy = "add operations to 'capture' or 'deliver', or leave the member out"
+        found.add("member-idle", place, cause, remedy)
+
+
+def _map_agrees_with_type(
+    each: FieldMap, member: Member, definition: Definition, found: Findings
+) -> None:
+    shared = definition.fields[each.shared]
+    place = pointer("members", member.name, "fields", each.shared)
+    if found.unsure("fields", shared.name, "type"):
+        return
+    if each.values and shared.type != "choice":
+        cause = f"a {shared.type} field has no table of values"
+        remedy = "leave 'values' out, or make the shared field a choice"
+        found.add("type-mismatch", place + "/values", cause, remedy)
+    if each.truncate is not None and shared.type != "text":
+        cause = f"a {shared.type} value cannot be cut"
+        remedy = "leave 'truncate' out; it belongs to texts"
+        found.add("type-mismatch", place + "/truncate", cause, remedy)
+    if shared.type == "text" and is_hidden_name(each.field):
+        cause = f"{shown(each.field)} holds internal notes, a text field is no journal"
+        remedy = "share it as a journal, whose visibility is checked"
+        found.add("journal-as-field", place, cause, remedy)
+    if shared.type == "choice" and each.values:
+        _table_is_complete(each, shared, place + "/values", found)
+
+
+def _table_is_complete(
+    each: FieldMap, shared: SharedField, place: str, found: Findings
+) -> None:
+    """Every shared value has one remote value, and every remote value one way back."""
+    if pointer("fields", shared.name, "values") in found.broken:
+        return
+    for value in each.values:
+        if value not in shared.known_values:
+            cause = f"{shown(value)} is not a value of the shared field"
+            remedy = found.instead_of(value, shared.values)
+            found.add("values-unknown", place + pointer(value), cause, remedy)
+    missing = [value for value in shared.values if value not in each.values]
+    if missing and place not in found.broken:
+        cause = f"no remote value for {listed(missing)}"
+        found.add("values-incomplete", place, cause, "give each shared value its own")
+    back: defaultdict[str, list[str]] = defaultdict(list)
+    for value, remote in each.values.items():
+        back[remote].append(value)
+    for remote, values in back.items():
+        if remote and len(values) > 1:
+            cause = f"{shown(remote)} could come back as {listed(values)}"
+            remedy = "give each shared value its own remote value"
+            found.add("values-ambiguous", place, cause, remedy)
+
+
+def _journal_does_not_leak(
+    journal: JournalMap, member: Member, definition: Definition, found: Findings
+) -> None:
+    shared = definition.journals.get(journal.shared)
+    place = pointer("members", member.name, "journals", journal.shared)
+    unsure = found.unsure("journals", journal.shared, "visibility")
+    if shared is None or unsure or place + "/visibility" in found.broken:
+        return
+    name = shown(journal.journal)
+    if leaks(shared.visibility, journal.visibility):
+        cause = f"{shown(shared.name)} is internal, {name} is read by customers there"
+        remedy = "map it to an internal journal, or vouch with 'visibility: internal'"
+        found.add("internal-to-public", place, cause, remedy)
+    elif leaks(journal.visibility, shared.visibility) and member.captures_values:
+        cause = f"{name} is internal there, {shown(shared.name)} is public"
+        remedy = "map it to an internal shared journal, or capture nothing there"
+        found.add("internal-to-public", place, cause, remedy)
+
+
+def _members_are_apart(definition: Definition, found: Findings) -> None:
+    if len(definition.members) < MEMBERS_MIN and "/members" not in found.broken:
+        cause = f"there are {len(definition.members)} members"
+        found.add("too-few-members", "/members", cause, "name at least two")
+    first: dict[tuple[str, str], str] = {}
+    for name, member in definition.members.items():
+        other = first.setdefault((member.system, member.table), name)
+        if other != name and member.system and member.table:
+            cause = f"{shown(other)} is the same table of the same system: a loop"
+            remedy = "name each table in one member only"
+            found.add("same-table", pointer("members", name), cause, remedy)
+
+
+def _something_travels(definition: Definition, found: Findings) -> bool:
+    """Whether it is worth asking which way each single field goes."""
+    members = definition.members.values()
+    if len(members) < MEMBERS_MIN or any(_capture_unsure(m, found) for m in members):
+        return False
+    captured = any(member.capture for member in members)
+    delivered = any(member.deliver for member in members)
+    if not captured:
+        remedy = "give a member 'capture: [create, update]'"
+        found.add("nothing-captured", "/members", "no member is captured", remedy)
+    if not delivered:
+        remedy = "give a member 'deliver: [create, update]'"
+        found.add("nothing-delivered", "/members", "no member takes a write", remedy)
+    return captured and delivered
+
+
+def _capture_unsure(member: Member, found: Findings) -> bool:
+    place = pointer("members", member.name)
+    return not found.broken.isdisjoint({place, place + "/capture", place + "/deliver"})
+
+
+def _everything_arrives(definition: Definition, found: Findings) -> None:
+    for name in definition.fields:
+        mapping = [m for m in definition.members.values() if name in m.fields]
+        _arrives("field", name, mapping, definition, found)
+    for name in definition.journals:
+        mapping = [m for m in definition.members.values() if name in m.journals]
+        _arrives("journal", name, mapping, definition, found)
+
+
+def _arrives(
+    kind: str, name: str, mapping: list[Member], definition: Definition, found: Findings
+) -> None:
+    if found.unsure(f"{kind}s", name) or any(
+        found.unsure("members", member, f"{kind}s") for member in definition.members
+    ):
+        return
+    sources = [member for member in mapping if member.captures_values]
+    targets = [member for member in mapping if member.takes_values]
+    if not mapping:
+        code, cause = "unmapped", "no member maps it"
+    elif len(mapping) == 1:
+        code, cause = "mapped-once", f"only {shown(mapping[0].name)} maps it"
+    elif not sources:
+        code, cause = "not-captured", "no member that maps it captures values"
+    elif not targets:
+        code, cause = "not-delivered", "no member that maps it takes values"
+    elif sources == targets and len(sources) == 1:
+        code = "goes-nowhere"
+        cause = f"only {shown(sources[0].name)} captures it, and only it would get it"
+    else:
+        return
+    remedy = "map it in a member that captures it and in another that gets it"
+    found.add(f"{kind}-{code}", pointer(f"{kind}s", name), cause, remedy)

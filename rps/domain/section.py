@@ -1,0 +1,196 @@
+"""Asks a document's mappings for what should be there, and notes what is not."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rps.domain.problem import Findings, pointer, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LIST_MAX = 500
+LENGTH_MAX = 100_000
+
+Word = TypeVar("Word", bound=str)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A kind of text: whether a text fits, and how to say what would."""
+
+    fits: Callable[[str], bool]
+    says: str
+
+
+def matching(pattern: str, says: str) -> Shape:
+    compiled = re.compile(pattern)
+    return Shape(lambda text: compiled.fullmatch(text) is not None, says)
+
+
+def visible(length_max: int) -> Shape:
+    return Shape(
+        lambda text: (
+            0 < len(text) <= length_max and text.isprintable() and text == text.strip()
+        ),
+        f"1 to {length_max} printable characters, no space at either end",
+    )
+
+
+class Section:
+    """One mapping of the document; each question asked of it may leave a problem.
+
+    An answer is always of the right type. Where the document is wrong it is a stand-in,
+    and the place is marked broken so that later checks do not judge it.
+    """
+
+    def __init__(self, raw: object, place: str, found: Findings) -> None:
+        self.place = place
+        self._found = found
+        self._raw: dict[Any, Any] = raw if isinstance(raw, dict) else {}
+        self._readable = isinstance(raw, dict)
+        if not self._readable:
+            self._wrong("wrong-type", place, raw, "write a mapping of key: value")
+
+    def _wrong(self, code: str, place: str, value: object, remedy: str) -> None:
+        self._found.broken.add(place)
+        self._found.add(code, place, f"{shown(value)} cannot be used here", remedy)
+
+    def _absent(self, key: str) -> None:
+        place = self.place + pointer(key)
+        self._found.broken.add(place)
+        if self._readable:
+            cause = f"the key '{key}' is missing"
+            self._found.add("missing-key", place, cause, f"add '{key}:'")
+
+    def only(self, *known: str) -> None:
+        """Every key must be one of `known`."""
+        for key in self._raw:
+            if not isinstance(key, str):
+                self._wrong("wrong-type", self.place, key, "put the key in quotes")
+            elif key not in known:
+                self._found.add(
+                    "unknown-key",
+                    self.place + pointer(key),
+                    f"there is no key {shown(key)} here",
+                    self._found.instead_of(key, known),
+                )
+
+    def names(self, shape: Shape, most: int) -> list[str]:
+        """The keys of a mapping whose keys its author chose."""
+        if len(self._raw) > most:
+            cause = f"{len(self._raw)} entries are more than the {most} allowed"
+            self._found.add("too-many", self.place, cause, "split the definition")
+            self._found.broken.add(self.place)
+            return []
+        names = []
+        for key in self._raw:
+            if not isinstance(key, str):
+                self._wrong("bad-name", self.place, key, "put the name in quotes")
+                continue
+            if not shape.fits(key):
+                place = self.place + pointer(key)
+                self._wrong("bad-name", place, key, f"a name is {shape.says}")
+            names.append(key)
+        return names
+
+    def section(self, key: str, short_for: str | None = None) -> Section:
+        """The mapping at `key`, empty where there is none.
+
+        With `short_for`, a text there is short for a mapping with just that key.
+        """
+        raw = self._raw.get(key, {})
+        if short_for is not None and isinstance(raw, str):
+            raw = {short_for: raw}
+        return Section(raw, self.place + pointer(key), self._found)
+
+    def text(self, key: str, shape: Shape, default: str | None = None) -> str:
+        """The text at `key`; without `default` it must be there."""
+        if key not in self._raw and default is not None:
+            return default
+        return self.optional_text(key, shape, required=True) or ""
+
+    def optional_text(
+        self, key: str, shape: Shape, *, required: bool = False
+    ) -> str | None:
+        if key not in self._raw:
+            if required:
+                self._absent(key)
+            return None
+        value = self._raw[key]
+        place = self.place + pointer(key)
+        if not isinstance(value, str):
+            remedy = "write a text; numbers, dates, yes and no need quotes"
+            self._wrong("wrong-type", place, value, remedy)
+            return None
+        if not shape.fits(value):
+            self._wrong("bad-text", place, value, f"write {shape.says}")
+        return value
+
+    def word(
+        self, key: str, words: tuple[Word, ...], default: Word | None = None
+    ) -> Word:
+        """One of `words`."""
+        if key not in self._raw:
+            if default is None:
+                self._absent(key)
+            return default or words[0]
+        value = self._raw[key]
+        for each in words:
+            if isinstance(value, str) and value == each:
+                return each
+        place = self.place + pointer(key)
+        self._wrong("unknown-word", place, value, f"write one of {', '.join(words)}")
+        return words[0]
+
+    def optional_word(self, key: str, words: tuple[Word, ...]) -> Word | None:
+        return self.word(key, words) if key in self._raw else None
+
+    def length(self, key: str) -> int | None:
+        """A number of characters, if the key is there."""
+        if key not in self._raw:
+            return None
+        value = self._raw[key]
+        # a bool is an int to isinstance
+        if type(value) is int and 1 <= value <= LENGTH_MAX:
+            return value
+        remedy = f"write a whole number from 1 to {LENGTH_MAX}"
+        self._wrong("out-of-range", self.place + pointer(key), value, remedy)
+        return None
+
+    def texts(
+        self, key: str, shape: Shape, default: tuple[str, ...] = ()
+    ) -> tuple[str, ...]:
+        """A list of different texts, in the order written."""
+        if key not in self._raw:
+            return default
+        value = self._raw[key]
+        place = self.place + pointer(key)
+        if not isinstance(value, list) or len(value) > LIST_MAX:
+            remedy = f"write a list of at most {LIST_MAX} texts, [] for none"
+            self._wrong("wrong-type", place, value, remedy)
+            return default
+        seen: dict[str, None] = {}
+        for index, item in enumerate(value):
+            at = f"{place}/{index}"
+            if not isinstance(item, str) or not shape.fits(item):
+                self._wrong("bad-text", at, item, f"write {shape.says}, in quotes")
+            elif item in seen:
+                self._wrong("repeated", at, item, "name it once")
+            else:
+                seen[item] = None
+        if len(seen) < len(value):
+            self._found.broken.add(place)
+        return tuple(seen)
+
+    def refuse(self, key: str, code: str, cause: str, remedy: str) -> None:
+        """The reader knows better than the words: `key` cannot be used."""
+        place = self.place + pointer(key)
+        self._found.broken.add(place)
+        self._found.add(code, place, cause, remedy)
+
+    def says(self, key: str, *texts: str) -> bool:
+        value = self._raw.get(key)
+        return isinstance(value, str) and value in texts

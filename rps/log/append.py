@@ -1,0 +1,119 @@
+"""What can be asked of the log, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rps.domain.aggregate import Event
+
+NEXT = 0
+"""As an event's version: whatever comes next on its stream."""
+
+
+class Fence(NamedTuple):
+    """The lane an outcome belongs to, and the epoch under which it was claimed.
+
+    `keep_seconds` extends the lease for whoever goes on with the lane; None gives the
+    lane back.
+    """
+
+    correlation_id: UUID
+    direction: str
+    member: str
+    epoch: int
+    keep_seconds: float | None = None
+
+
+class IntakeKey(NamedTuple):
+    """What makes a captured change the same change again."""
+
+    domain: str
+    system: str
+    change_id: str
+    definition: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Events that are recorded together or not at all.
+
+    Captures name the configuration position they were matched under, and are taken
+    once per `IntakeKey`. Outcomes carry a fence. Both are recorded at the next version
+    of their streams; anything else at the versions its events have, or not at all.
+    """
+
+    events: Sequence[Event]
+    fence: Fence | None = None
+    configuration: int | None = None
+    capture: bool = False
+
+
+class Recorded(NamedTuple):
+    """An event on its way into the log, as inline views see it."""
+
+    position: int
+    event: Event
+
+
+class Duplicate(NamedTuple):
+    """The change had been captured before; this is where."""
+
+    position: int
+    correlation_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Positions and versions in the order of the events; a Duplicate where one was."""
+
+    positions: tuple[int | Duplicate, ...]
+    versions: tuple[int, ...]
+
+
+class AppendRefused(Exception):
+    """Nothing of this append was recorded; the others of its group were."""
+
+
+class LeaseLost(AppendRefused):
+    """The lane was claimed by someone else since; its outcome is theirs to record."""
+
+
+class VersionTaken(AppendRefused):
+    """The stream has moved on since it was loaded: load it again and decide again."""
+
+
+class ConfigurationMoved(AppendRefused):
+    """Definitions, systems or accounts changed since the change was matched."""
+
+
+class ChangeIdReused(AppendRefused):
+    """The change id or idempotency key was used before, for something else."""
+
+    def __init__(self, text: str, index: int | None = None) -> None:
+        super().__init__(text)
+        self.index = index
+
+
+class InlineViews(Protocol):
+    """Views written in the transaction of the append."""
+
+    def statements(
+        self, recorded: Sequence[Recorded]
+    ) -> Iterable[tuple[str, Sequence[Any]]]:
+        """SQL and parameters that bring the views up to these events."""
+        ...
+
+
+class NoViews:
+    """For logs that only record."""
+
+    def statements(
+        self,
+        recorded: Sequence[Recorded],  # noqa: ARG002 - nothing to bring up to date
+    ) -> Iterable[tuple[str, Sequence[Any]]]:
+        return ()

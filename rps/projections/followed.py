@@ -1,0 +1,124 @@
+"""Views that tail the log: a batch of events, its rows and its position are one
+transaction, so each event is seen once, in order, and never skipped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from psycopg.rows import tuple_row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from eventsourcing.postgres import PostgresDatastore
+    from psycopg import Connection
+
+    from rps.log.mapper import EventMapper
+    from rps.log.recorder import LogRecorder
+
+BATCH = 1000
+
+TRACK = """
+INSERT INTO rps_tracking AS t (application_name, notification_id) VALUES (%b, %b)
+ON CONFLICT (application_name) DO UPDATE SET notification_id = EXCLUDED.notification_id
+WHERE t.notification_id = %b
+RETURNING 1
+"""
+POSITION = "SELECT notification_id FROM rps_tracking WHERE application_name = %b"
+LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended(%b, 0))"
+
+
+class Stored(NamedTuple):
+    """An event as a followed view gets it."""
+
+    position: int
+    version: int
+    event: Any
+
+
+class FollowedView(Protocol):
+    """`name` is stored as the view's place in the log: a rename is a migration."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def tables(self) -> tuple[str, ...]: ...
+
+    def apply(self, conn: Connection[Any], stored: Sequence[Stored]) -> None:
+        """Bring the tables up to these events. Pure but for its own tables."""
+        ...
+
+
+class PositionMoved(RuntimeError):
+    """Another projector moved this view meanwhile; start again from its position."""
+
+
+class Follower:
+    """Moves one view along the log."""
+
+    def __init__(
+        self,
+        view: FollowedView,
+        recorder: LogRecorder,
+        mapper: EventMapper,
+    ) -> None:
+        self.view = view
+        self._recorder = recorder
+        self._mapper = mapper
+
+    @property
+    def datastore(self) -> PostgresDatastore:
+        return self._recorder.datastore
+
+    def position(self) -> int:
+        with self.datastore.get_connection() as conn:
+            return _position(conn, self.view.name)
+
+    def advance(self, limit: int = BATCH) -> int:
+        """Apply the next batch; answers how many events it had. 0 where another
+        projector is at it, or nothing is new."""
+        with self.datastore.get_connection() as conn, conn.transaction():
+            cursor = conn.cursor(row_factory=tuple_row, binary=True)
+            locked = cursor.execute(LOCK, (self.view.name,), prepare=True).fetchone()
+            if locked != (True,):
+                return 0
+            start = _position(conn, self.view.name)
+            stored = self._events(start, limit)
+            if stored:
+                self.view.apply(conn, stored)
+                track(conn, self.view.name, start, stored[-1].position)
+            return len(stored)
+
+    def _events(self, after: int, limit: int) -> list[Stored]:
+        return decoded(self._recorder.read(after, limit), self._mapper)
+
+
+def decoded(rows: Iterable[Any], mapper: EventMapper) -> list[Stored]:
+    from eventsourcing.persistence import StoredEvent  # noqa: PLC0415
+
+    return [
+        Stored(
+            row.position,
+            row.version,
+            mapper.to_domain_event(
+                StoredEvent(row.originator_id, row.version, row.topic, row.state)
+            ),
+        )
+        for row in rows
+    ]
+
+
+def track(conn: Connection[Any], name: str, start: int, end: int) -> None:
+    """Move a view's place from `start` to `end`; raises PositionMoved if it is
+    elsewhere."""
+    cursor = conn.cursor(row_factory=tuple_row, binary=True)
+    cursor.execute(TRACK, (name, end, start), prepare=True)
+    if cursor.fetchone() is None:
+        raise PositionMoved(f"{name} is not at {start}")
+
+
+def _position(conn: Connection[Any], name: str) -> int:
+    cursor = conn.cursor(row_factory=tuple_row, binary=True)
+    row = cursor.execute(POSITION, (name,), prepare=True).fetchone()
+    return row[0] if row else 0

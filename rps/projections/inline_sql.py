@@ -1,0 +1,201 @@
+"""SQL of the inline views. Set-based: one array a column."""
+
+from __future__ import annotations
+
+LINK_COLUMNS = (
+    "domain",
+    "definition",
+    "member",
+    "system",
+    "record_table",
+    "record_id",
+    "correlation_id",
+    "revision",
+)
+INSERT_LINKS = """
+INSERT INTO links (domain, definition, member, system, record_table, record_id,
+                   correlation_id, revision)
+SELECT * FROM unnest(%b::text[], %b::uuid[], %b::text[], %b::text[], %b::text[],
+                     %b::text[], %b::uuid[], %b::text[])
+"""
+DELETE_LINKS = """
+DELETE FROM links l
+USING unnest(%b::text[], %b::uuid[], %b::text[]) AS g(domain, correlation_id, member)
+WHERE (l.domain, l.correlation_id, l.member) = (g.domain, g.correlation_id, g.member)
+"""
+# The same rule as `newer` in the domain: numbers only forward, anything else as it comes.
+MOVE_LINKS = """
+UPDATE links l SET revision = r.revision
+FROM unnest(%b::text[], %b::uuid[], %b::text[], %b::text[])
+     AS r(domain, correlation_id, member, revision)
+WHERE (l.domain, l.correlation_id, l.member) = (r.domain, r.correlation_id, r.member)
+  AND CASE WHEN l.revision ~ '^[0-9]+$' AND r.revision ~ '^[0-9]+$'
+           THEN r.revision::numeric > l.revision::numeric
+           ELSE l.revision IS DISTINCT FROM r.revision END
+"""
+
+INTAKE_COLUMNS = (
+    "domain",
+    "system",
+    "change_id",
+    "definition",
+    "idempotency_key",
+    "request_fingerprint",
+    "fingerprint",
+    "correlation_id",
+    "position",
+)
+INSERT_INTAKE = """
+INSERT INTO intake (domain, system, change_id, definition, idempotency_key,
+                    request_fingerprint, fingerprint, correlation_id, "position")
+SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::uuid[], %b::text[],
+                     %b::text[], %b::text[], %b::uuid[], %b::bigint[])
+"""
+
+INBOUND_COLUMNS = (
+    "correlation_id",
+    "sequence",
+    "position",
+    "domain",
+    "definition",
+    "process_event",
+    "member",
+    "system",
+    "record_table",
+    "record_id",
+    "operation",
+    "change_id",
+    "status",
+    "detail",
+    "captured_at",
+    "settled_at",
+)
+INSERT_INBOUND = """
+INSERT INTO inbound_queue (correlation_id, sequence, "position", domain, definition,
+    process_event, member, system, record_table, record_id, operation, change_id, status,
+    detail, captured_at, settled_at)
+SELECT * FROM unnest(%b::uuid[], %b::bigint[], %b::bigint[], %b::text[], %b::uuid[],
+    %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[],
+    %b::text[]::entry_status[], %b::text[], %b::timestamptz[], %b::timestamptz[])
+"""
+INBOUND_CHANGE_COLUMNS = (
+    "correlation_id",
+    "sequence",
+    "status",
+    "detail",
+    "settled_at",
+)
+CHANGE_INBOUND = """
+UPDATE inbound_queue q
+SET status = c.status, detail = c.detail, settled_at = c.settled_at
+FROM unnest(%b::uuid[], %b::bigint[], %b::text[]::entry_status[], %b::text[],
+            %b::timestamptz[]) AS c(correlation_id, sequence, status, detail, settled_at)
+WHERE (q.correlation_id, q.sequence) = (c.correlation_id, c.sequence)
+"""
+
+OUTBOUND_COLUMNS = (
+    "message_id",
+    "correlation_id",
+    "sequence",
+    "place",
+    "domain",
+    "definition",
+    "process_event",
+    "definition_revision",
+    "member",
+    "system",
+    "record_table",
+    "operation",
+    "change_id",
+    "replay_id",
+    "payload",
+    "generation",
+    "status",
+    "attempts",
+    "due_at",
+    "detail",
+    "made_at",
+    "settled_at",
+)
+INSERT_OUTBOUND = """
+INSERT INTO outbound_queue (message_id, correlation_id, sequence, place, domain,
+    definition, process_event, definition_revision, member, system, record_table,
+    operation, change_id, replay_id, payload, generation, status, attempts, due_at,
+    detail, made_at, settled_at)
+SELECT * FROM unnest(%b::uuid[], %b::uuid[], %b::bigint[], %b::smallint[], %b::text[],
+    %b::uuid[], %b::text[], %b::integer[], %b::text[], %b::text[], %b::text[],
+    %b::text[], %b::text[], %b::uuid[], %b::bytea[], %b::integer[],
+    %b::text[]::entry_status[], %b::integer[], %b::timestamptz[], %b::text[],
+    %b::timestamptz[], %b::timestamptz[])
+"""
+OUTBOUND_CHANGE_COLUMNS = (
+    "message_id",
+    "status",
+    "attempts",
+    "sets_due",
+    "due_at",
+    "detail",
+    "settled_at",
+    "generation",
+    "operation",
+    "definition_revision",
+    "payload",
+)
+# A NULL keeps what is there, save for due_at, which says for itself whether it is set.
+CHANGE_OUTBOUND = """
+UPDATE outbound_queue q
+SET status = coalesce(c.status, q.status),
+    attempts = coalesce(c.attempts, q.attempts),
+    due_at = CASE WHEN c.sets_due THEN c.due_at ELSE q.due_at END,
+    detail = coalesce(c.detail, q.detail),
+    settled_at = coalesce(c.settled_at, q.settled_at),
+    generation = coalesce(c.generation, q.generation),
+    operation = coalesce(c.operation, q.operation),
+    definition_revision = coalesce(c.definition_revision, q.definition_revision),
+    payload = coalesce(c.payload, q.payload)
+FROM unnest(%b::uuid[], %b::text[]::entry_status[], %b::integer[], %b::bool[],
+            %b::timestamptz[], %b::text[], %b::timestamptz[], %b::integer[], %b::text[],
+            %b::integer[], %b::bytea[])
+     AS c(message_id, status, attempts, sets_due, due_at, detail, settled_at, generation,
+          operation, definition_revision, payload)
+WHERE q.message_id = c.message_id
+"""
+
+# A lane that waits already keeps its row untouched: a backlog costs no lane writes.
+LANES_IN = """
+INSERT INTO lanes AS l (correlation_id, direction, member, domain, system, head,
+                        head_message, head_status, due_at)
+SELECT t.correlation_id, 'in', '', t.domain, '', h.sequence, NULL, h.status,
+       CASE WHEN h.status = 'ready' THEN h.captured_at END
+FROM unnest(%b::uuid[], %b::text[]) AS t(correlation_id, domain)
+LEFT JOIN LATERAL (
+    SELECT q.sequence, q.status, q.captured_at FROM inbound_queue q
+    WHERE q.correlation_id = t.correlation_id AND q.status IN ('ready', 'error')
+    ORDER BY q.sequence LIMIT 1
+) h ON true
+ON CONFLICT (correlation_id, direction, member) DO UPDATE
+SET head = EXCLUDED.head, head_status = EXCLUDED.head_status, due_at = EXCLUDED.due_at
+WHERE (l.head, l.head_status) IS DISTINCT FROM (EXCLUDED.head, EXCLUDED.head_status)
+"""
+LANES_OUT = """
+INSERT INTO lanes AS l (correlation_id, direction, member, domain, system, head,
+                        head_message, head_status, due_at)
+SELECT t.correlation_id, 'out', t.member, t.domain, t.system, h.sequence, h.message_id,
+       h.status, h.due_at
+FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::text[])
+     AS t(correlation_id, member, domain, system)
+LEFT JOIN LATERAL (
+    SELECT q.sequence, q.message_id, q.status,
+           CASE WHEN q.status <> 'error' THEN q.due_at END AS due_at
+    FROM outbound_queue q
+    WHERE q.correlation_id = t.correlation_id AND q.member = t.member
+      AND q.status IN ('ready', 'error', 'uncertain')
+    ORDER BY q.sequence, q.place LIMIT 1
+) h ON true
+ON CONFLICT (correlation_id, direction, member) DO UPDATE
+SET head = EXCLUDED.head, head_message = EXCLUDED.head_message,
+    head_status = EXCLUDED.head_status, due_at = EXCLUDED.due_at
+WHERE (l.head, l.head_message, l.head_status, l.due_at)
+    IS DISTINCT FROM
+      (EXCLUDED.head, EXCLUDED.head_message, EXCLUDED.head_status, EXCLUDED.due_at)
+"""

@@ -1,0 +1,327 @@
+"""The followed views: what people search and look at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import UUID
+
+import orjson
+
+from rps.domain.process_sync_definition import ProcessSyncDefinition
+from rps.domain.remote_system import RemoteSystem
+from rps.projections import views_sql as sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from psycopg import Connection
+
+    from rps.projections.followed import FollowedView, Stored
+
+
+class History:
+    """One row an event."""
+
+    name = "history"
+    tables = ("history",)
+
+    def apply(self, conn: Connection[Any], stored: Sequence[Stored]) -> None:
+        _write(conn, sql.INSERT_HISTORY, [_history_row(each) for each in stored])
+
+
+def _history_row(stored: Stored) -> tuple[Any, ...]:
+    event = stored.event
+    say = vars(event).get
+    message = say("message_id") or (say("message") or {}).get("message_id")
+    return (
+        stored.position,
+        event.domain,
+        event.originator_id,
+        stored.version,
+        event.timestamp,
+        event.TOPIC,
+        say("member") or (say("message") or {}).get("member", ""),
+        say("change_id") or "",
+        UUID(message) if message else None,
+        say("actor") or say("account") or say("changed_by") or "",
+        say("detail") or say("reason") or "",
+    )
+
+
+class Correlations:
+    """The shared records, to find them by."""
+
+    name = "correlations"
+    tables = ("correlations",)
+
+    def apply(self, conn: Connection[Any], stored: Sequence[Stored]) -> None:
+        rows: dict[UUID, dict[str, Any]] = {}
+        changes = [e for e in stored if e.event.TOPIC in _CORRELATION_HANDLERS]
+        keys = list({each.event.originator_id for each in changes})
+        if not keys:
+            return
+        for row in conn.execute(sql.SELECT_CORRELATIONS, (keys,), prepare=True):
+            kept: dict[str, Any] = dict(row)
+            rows[kept["correlation_id"]] = kept
+        for each in changes:
+            _CORRELATION_HANDLERS[each.event.TOPIC](rows, each)
+        _write(
+            conn,
+            sql.UPSERT_CORRELATIONS,
+            [_correlation_row(row) for row in rows.values()],
+        )
+
+
+def _opened(rows: dict[UUID, dict[str, Any]], stored: Stored) -> None:
+    event = stored.event
+    rows[event.originator_id] = {
+        "correlation_id": event.originator_id,
+        "domain": event.domain,
+        "definition": UUID(event.definition),
+        "process_event": event.process_event,
+        "state": "active",
+        "version": 0,
+        "fields": {},
+        "members": {},
+        "conflicts": 0,
+        "opened_at": event.timestamp,
+        "changed_at": event.timestamp,
+        "position": stored.position,
+    }
+
+
+def _changed(rows: dict[UUID, dict[str, Any]], stored: Stored) -> None:
+    event = stored.event
+    row = rows.get(event.originator_id)
+    if row is None:  # a change was judged before anything was shared
+        return
+    row["changed_at"], row["position"] = event.timestamp, stored.position
+    match event.TOPIC:
+        case "correlation.linked":
+            row["members"][event.member] = event.record_id
+        case "correlation.unlinked":
+            row["members"].pop(event.member, None)
+        case "correlation.deactivated":
+            row["state"] = "inactive"
+        case "correlation.reactivated":
+            row["state"] = "active"
+        case "change.accepted":
+            row["fields"].update(event.values)
+            row["version"] = max(row["version"], event.version)
+        case "conflict.recorded" | "conflict.opened":
+            row["conflicts"] += 1
+
+
+_CORRELATION_HANDLERS = {
+    "correlation.opened": _opened,
+    **dict.fromkeys(
+        (
+            "correlation.linked",
+            "correlation.unlinked",
+            "correlation.deactivated",
+            "correlation.reactivated",
+            "change.accepted",
+            "conflict.recorded",
+            "conflict.opened",
+        ),
+        _changed,
+    ),
+}
+
+
+def _correlation_row(row: dict[str, Any]) -> tuple[Any, ...]:
+    words = [each for _, each in sorted(row["members"].items())]
+    words += _texts(value for _, value in sorted(row["fields"].items()))
+    return (
+        row["correlation_id"],
+        row["domain"],
+        row["definition"],
+        row["process_event"],
+        row["state"],
+        row["version"],
+        orjson.dumps(row["fields"]).decode(),
+        orjson.dumps(row["members"]).decode(),
+        row["conflicts"],
+        row["opened_at"],
+        row["changed_at"],
+        row["position"],
+        " ".join(words)[: sql.WORDS_MAX],
+    )
+
+
+def _texts(values: Iterable[Any]) -> Iterable[str]:
+    for value in values:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list):
+            yield from (each for each in value if isinstance(each, str))
+
+
+class RemoteSystems:
+    name = "remote_systems"
+    tables = ("remote_systems",)
+
+    def apply(self, conn: Connection[Any], stored: Sequence[Stored]) -> None:
+        systems = _folded(conn, stored, RemoteSystem, "system.", sql.SELECT_SYSTEMS)
+        _write(
+            conn,
+            sql.UPSERT_SYSTEMS,
+            [
+                (
+                    s.id,
+                    s.domain,
+                    s.name,
+                    s.connector,
+                    s.description,
+                    orjson.dumps(s.settings).decode(),
+                    s.state,
+                    s.fault,
+                    s.version,
+                    s.modified_on,
+                )
+                for s in systems
+            ],
+        )
+
+
+class Definitions:
+    name = "definitions"
+    tables = ("definitions",)
+
+    def apply(self, conn: Connection[Any], stored: Sequence[Stored]) -> None:
+        definitions = _folded(
+            conn, stored, ProcessSyncDefinition, "definition.", sql.SELECT_DEFINITIONS
+        )
+        _write(
+            conn,
+            sql.UPSERT_DEFINITIONS,
+            [
+                (
+                    d.id,
+                    d.domain,
+                    d.process_event,
+                    "retired" if d.retired else "published" if d.published else "draft",
+                    d.revision,
+                    orjson.dumps(d.document).decode(),
+                    orjson.dumps(d.published).decode() if d.published else None,
+                    d.version,
+                    d.modified_on,
+                )
+                for d in definitions
+            ],
+        )
+
+
+def _folded(
+    conn: Connection[Any],
+    stored: Sequence[Stored],
+    kind: type[Any],
+    prefix: str,
+    select: str,
+) -> list[Any]:
+    """The aggregates these events are about, from their rows and the events."""
+    mine = [each for each in stored if each.event.TOPIC.startswith(prefix)]
+    keys = list({each.event.originator_id for each in mine})
+    if not keys:
+        return []
+    known: dict[UUID, Any] = {}
+    for row in conn.execute(select, (keys,), prepare=True):
+        state: dict[str, Any] = dict(row)
+        aggregate = kind.blank(state.pop("id"), state.pop("changed_at"))
+        aggregate.version = state.pop("version")
+        for name, value in state.items():
+            setattr(aggregate, name, value)
+        known[aggregate.id] = aggregate
+    for each in mine:
+        key = each.event.originator_id
+        known[key] = each.event.mutate(known.get(key))
+    return list(known.values())
+
+
+class Attempts:
+    """Every attempt to write to a member, and how it ended."""
+
+    name = "attempts"
+    tables = ("attempts",)
+
+    def apply(self, conn: Connection[Any], stored: Sequence[Stored]) -> None:
+        _write(
+            conn,
+            sql.INSERT_ATTEMPTS,
+            [
+                (
+                    each.position,
+                    UUID(each.event.message_id),
+                    each.event.originator_id,
+                    each.event.domain,
+                    each.event.member,
+                    vars(each.event).get("attempt", 0),
+                    each.event.timestamp,
+                    vars(each.event).get("kind", each.event.TOPIC.split(".")[1]),
+                    vars(each.event).get("status"),
+                    vars(each.event).get("detail", ""),
+                )
+                for each in stored
+                if each.event.TOPIC
+                in ("message.transmitted", "message.acknowledged", "message.failed")
+            ],
+        )
+
+
+class Statistics:
+    """Counts a minute: by system where a change came from, by member where one went."""
+
+    name = "statistics"
+    tables = ("statistics",)
+
+    _columns: ClassVar[dict[str, str]] = {
+        "change.captured": "captured",
+        "change.accepted": "accepted",
+        "change.ignored": "ignored",
+        "change.failed": "failed_changes",
+        "message.acknowledged": "acknowledged",
+        "message.failed": "failed_attempts",
+        "message.parked": "parked",
+        "conflict.recorded": "conflicts",
+        "conflict.opened": "conflicts",
+    }
+
+    def apply(self, conn: Connection[Any], stored: Sequence[Stored]) -> None:
+        counts: dict[tuple[Any, ...], Counter[str]] = {}
+        for each in stored:
+            event = each.event
+            column = self._columns.get(event.TOPIC)
+            if column is None:
+                continue
+            minute = event.timestamp.replace(second=0, microsecond=0)
+            key = (event.domain, event.member, minute)
+            counts.setdefault(key, Counter())[column] += 1
+        _write(
+            conn,
+            sql.ADD_STATISTICS,
+            [
+                (*key, *(count[column] for column in sql.COUNTED))
+                for key, count in counts.items()
+            ],
+        )
+
+
+def _write(
+    conn: Connection[Any], statement: str, rows: Sequence[tuple[Any, ...]]
+) -> None:
+    if rows:
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        conn.execute(statement, columns, prepare=True)
+
+
+def followed_views() -> tuple[FollowedView, ...]:
+    """All of them."""
+    return (
+        History(),
+        Correlations(),
+        RemoteSystems(),
+        Definitions(),
+        Attempts(),
+        Statistics(),
+    )

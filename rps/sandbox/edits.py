@@ -1,0 +1,127 @@
+"""What the sandbox's own users do; each change is put out to be reported to rps."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rps.domain.delivery import JournalEntry
+from rps.sandbox.records import Record, RecordDeleted, Records
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from rps.sandbox.database import Database
+    from rps.sandbox.outbox import Outbox
+
+COMMENTS = "comments"
+
+
+class Edits:
+    """Own users' reading and writing. Records are returned as JSON objects."""
+
+    def __init__(
+        self, database: Database, outbox: Outbox, now: Callable[[], str]
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._now = now
+
+    def create(
+        self, table: str, fields: Mapping[str, Any], user: str, comment: str = ""
+    ) -> dict[str, Any]:
+        """Add a record."""
+        entries = [self._entry(comment, user, COMMENTS)] if comment else []
+        with self._database.transaction() as connection:
+            records = Records(connection, self._now())
+            written = records.create(table, fields, entries=entries)
+            self._outbox.put(connection, written, user)
+            return _shown(records, written.record)
+
+    def edit(
+        self,
+        table: str,
+        record_id: str,
+        fields: Mapping[str, Any],
+        user: str,
+        *,
+        if_match: str | None = None,
+    ) -> dict[str, Any]:
+        """Set fields; raises RecordMissing, RecordDeleted, RecordMoved."""
+        with self._database.transaction() as connection:
+            records = Records(connection, self._now())
+            record = _editable(records, table, record_id)
+            record.require_revision(if_match)
+            written = records.change(record, fields)
+            self._outbox.put(connection, written, user)
+            return _shown(records, written.record)
+
+    def comment(
+        self, table: str, record_id: str, text: str, user: str, journal: str = COMMENTS
+    ) -> dict[str, Any]:
+        """Append a journal entry; raises RecordMissing, RecordDeleted."""
+        entry = self._entry(text, user, journal)
+        with self._database.transaction() as connection:
+            records = Records(connection, self._now())
+            record = _editable(records, table, record_id)
+            written = records.change(record, {}, [entry])
+            self._outbox.put(connection, written, user)
+            return _shown(records, written.record)
+
+    def delete(self, table: str, record_id: str, user: str) -> dict[str, Any]:
+        """Mark a record deleted, once; raises RecordMissing."""
+        with self._database.transaction() as connection:
+            records = Records(connection, self._now())
+            written = records.delete(records.get(table, record_id))
+            self._outbox.put(connection, written, user)
+            return _shown(records, written.record)
+
+    def record(self, table: str, record_id: str) -> Record:
+        """Return a record, also a deleted one; raises RecordMissing."""
+        with self._database.transaction() as connection:
+            return Records(connection, self._now()).get(table, record_id)
+
+    def shown(self, table: str, record_id: str) -> dict[str, Any]:
+        """Return a record with its comments; raises RecordMissing."""
+        with self._database.transaction() as connection:
+            records = Records(connection, self._now())
+            return _shown(records, records.get(table, record_id))
+
+    def of_table(self, table: str, external_id: str | None = None) -> list[Record]:
+        """Return a table's records, oldest first."""
+        with self._database.transaction() as connection:
+            return Records(connection, self._now()).of_table(table, external_id)
+
+    def latest(self, most: int) -> list[Record]:
+        """Return the records changed last, latest first."""
+        with self._database.transaction() as connection:
+            return Records(connection, self._now()).latest(most)
+
+    def _entry(self, text: str, user: str, journal: str) -> JournalEntry:
+        return JournalEntry(str(uuid.uuid4()), journal, text, user, self._now())
+
+
+def listed(record: Record) -> dict[str, Any]:
+    """Return a record as its own users see it in a list."""
+    return {
+        "table": record.table,
+        "id": record.record_id,
+        "revision": record.revision,
+        "fields": record.fields,
+        "external_id": record.external_id,
+        "deleted": record.deleted,
+        "updated_at": record.updated_at,
+    }
+
+
+def _shown(records: Records, record: Record) -> dict[str, Any]:
+    comments = [asdict(entry) for entry in records.comments(record)]
+    return {**listed(record), "comments": comments}
+
+
+def _editable(records: Records, table: str, record_id: str) -> Record:
+    record = records.get(table, record_id)
+    if record.deleted:
+        raise RecordDeleted(f"{record_id} is deleted")
+    return record

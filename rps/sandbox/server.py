@@ -1,0 +1,170 @@
+"""What every kind of sandbox shares: its settings, and one process that serves it."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import signal
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Protocol
+
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+from werkzeug.wrappers import Response
+
+from rps.config import ConfigurationError
+from rps.sandbox.signature import secret_is_usable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from flask import Flask
+
+BODY_BYTES_MAX = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSettings:
+    """One sandbox: what it is called, where it lives, whom it trusts and tells.
+
+    `host` must be a loopback address, because the users' side asks nobody who they
+    are; `port` 0 takes a free one. Every one of `secrets` (`whsec_…`) is accepted, so
+    a secret can be rotated. With `report_url` (an rps node's base URL) own users'
+    edits are reported there as the remote system `system`; with `report_all` the
+    writes that came from rps are reported too, as a system that cannot tell them
+    apart would. Raises ConfigurationError naming everything that is wrong.
+    """
+
+    name: str
+    database: Path
+    secrets: tuple[str, ...]
+    host: str = "127.0.0.1"
+    port: int = 0
+    report_url: str = ""
+    report_token: str = ""
+    system: str = ""
+    report_all: bool = False
+
+    def __post_init__(self) -> None:
+        wrong = []
+        if not _is_loopback(self.host):
+            wrong.append(f"host {self.host!r}: give a loopback address")
+        if not self.secrets or not all(map(secret_is_usable, self.secrets)):
+            wrong.append("secrets: give at least one, each whsec_ and base64")
+        if self.report_url and not self.report_url.startswith(("http://", "https://")):
+            wrong.append(f"report_url {self.report_url!r}: give an http(s) URL")
+        if self.report_url and not (self.report_token and self.system):
+            wrong.append("report_url: give report_token and system with it")
+        if wrong:
+            raise ConfigurationError("; ".join(wrong))
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class BackgroundWork(Protocol):
+    """What a sandbox does beside answering requests."""
+
+    def run(self) -> None:
+        """Work until stopped."""
+        ...
+
+    def stop(self) -> None:
+        """Make `run` return soon; called from another thread."""
+        ...
+
+
+class KeepAliveRequestHandler(WSGIRequestHandler):
+    """Serves one connection, request after request.
+
+    Werkzeug's own handler closes the connection after each answer because it does not
+    know where a body ends. This one reads the body first, by its Content-Length, and
+    refuses requests framed otherwise.
+    """
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # head and body of an answer leave in one packet
+
+    def run_wsgi(self) -> None:
+        """Answer one request; overrides werkzeug's."""
+        length = self.headers.get("Content-Length", "0")
+        if "Transfer-Encoding" in self.headers or not _is_length(length):
+            self.send_error(411)  # closes the connection, as the next does
+            return
+        if int(length) > BODY_BYTES_MAX:
+            self.send_error(413)
+            return
+        self.environ = self.make_environ()
+        self.environ["wsgi.input"] = BytesIO(self.rfile.read(int(length)))
+        self._send(Response.from_app(self.server.app, self.environ, buffered=True))
+
+    def _send(self, answer: Response) -> None:
+        body = answer.get_data()
+        answer.content_length = len(body)
+        self.send_response(answer.status_code)
+        for name, text in answer.headers:
+            self.send_header(name, text)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def handle_expect_100(self) -> bool:
+        """Ask for the body at once; `wfile` would keep the question to itself."""
+        expected = super().handle_expect_100()
+        self.wfile.flush()
+        return expected
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing: what was applied can be read from `/log`."""
+
+
+def _is_length(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 16  # noqa: PLR2004 - int() of any length is slow
+
+
+def serve(
+    flask_app: Flask,
+    settings: SandboxSettings,
+    *,
+    work: BackgroundWork,
+    announce: Callable[[str], None],
+) -> None:
+    """Serve until SIGTERM or SIGINT; must be called from the main thread.
+
+    `announce` is told the base URL once connections are accepted. What ends the
+    server or `work` unasked ends this call, and is raised.
+    """
+    ended = {signal.SIGTERM, signal.SIGINT}
+    # Waited for instead of handled: a handler that sets an Event can deadlock when it
+    # interrupts the main thread within that Event.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ended)
+    server = ThreadedWSGIServer(
+        settings.host, settings.port, flask_app, KeepAliveRequestHandler
+    )
+    stopping = threading.Event()
+
+    def end(_: Future[Any]) -> None:
+        if not stopping.is_set():
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with ThreadPoolExecutor(2, "sandbox") as threads:
+        running = [threads.submit(server.serve_forever, 0.1), threads.submit(work.run)]
+        for future in running:
+            future.add_done_callback(end)
+        announce(f"http://{settings.host}:{server.server_port}")
+        signal.sigwait(ended)
+        stopping.set()
+        work.stop()
+        server.shutdown()
+    for future in running:
+        future.result()

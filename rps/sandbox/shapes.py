@@ -1,0 +1,137 @@
+"""What the ticket sandbox takes at its doors: type and size, nothing more."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_load
+from marshmallow.validate import Length, OneOf, Range, Regexp
+
+from rps.domain.delivery import JournalEntry
+from rps.sandbox.edits import COMMENTS
+from rps.sandbox.inbound import InboundMessage
+
+TEXT_CHARACTERS_MAX = 65_536
+FIELDS_MAX = 200
+
+_TABLE = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
+_FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,79}")
+_ENTRIES_MAX = 500
+
+_name = Length(min=1, max=200)
+_text = Length(min=1, max=TEXT_CHARACTERS_MAX)
+
+
+class Scalars(fields.Field[dict[str, Any]]):
+    """A JSON object of field names and scalars."""
+
+    def _deserialize(
+        self,
+        value: Any,
+        attr: str | None,  # noqa: ARG002 - marshmallow's signature
+        data: Any,  # noqa: ARG002 - marshmallow's signature
+        **_: Any,
+    ) -> dict[str, Any]:
+        if not isinstance(value, dict) or len(value) > FIELDS_MAX:
+            raise ValidationError(f"Give an object of at most {FIELDS_MAX} fields.")
+        wrong = {name: why for name in value if (why := _fault(name, value[name]))}
+        if wrong:
+            raise ValidationError(wrong)
+        return value
+
+
+def _fault(name: str, value: object) -> list[str]:
+    if not _FIELD_NAME.fullmatch(name):
+        return ["Not a field name."]
+    if isinstance(value, str):
+        return ["Too long."] if len(value) > TEXT_CHARACTERS_MAX else []
+    if value is None or isinstance(value, (bool, int, float)):
+        return []
+    return ["Not a scalar."]
+
+
+class _EntrySchema(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+    id = fields.String(required=True, validate=_name)
+    journal = fields.String(required=True, validate=_name)
+    text = fields.String(required=True, validate=Length(max=TEXT_CHARACTERS_MAX))
+    author = fields.String(load_default="", validate=Length(max=200))
+    written_at = fields.String(load_default="", validate=Length(max=40))
+
+    @post_load
+    def build(self, loaded: dict[str, Any], **_: Any) -> JournalEntry:
+        """Build the entry."""
+        return JournalEntry(**loaded)
+
+
+class MessageSchema(Schema):
+    """A message from rps. Members we do not know are for receivers newer than us."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    type = fields.String(required=True, validate=_name)
+    operation = fields.String(
+        required=True, validate=OneOf(("create", "update", "delete"))
+    )
+    correlation_id = fields.String(required=True, validate=_name)
+    table = fields.String(required=True, validate=Regexp(_TABLE))
+    record_id = fields.String(allow_none=True, load_default=None, validate=_name)
+    if_match = fields.String(allow_none=True, load_default=None, validate=_name)
+    values = Scalars(data_key="fields", load_default=dict)
+    entries = fields.List(
+        fields.Nested(_EntrySchema),
+        load_default=list,
+        validate=Length(max=_ENTRIES_MAX),
+    )
+    origin = fields.List(fields.String(), load_default=list)
+    hop = fields.Integer(strict=True, load_default=0, validate=Range(min=0))
+
+    @post_load
+    def build(self, loaded: dict[str, Any], **_: Any) -> InboundMessage:
+        """Build the message; its type, origin and hop matter to other receivers."""
+        return InboundMessage(
+            operation=loaded["operation"],
+            correlation_id=loaded["correlation_id"],
+            table=loaded["table"],
+            record_id=loaded["record_id"],
+            if_match=loaded["if_match"],
+            fields=loaded["values"],
+            entries=tuple(loaded["entries"]),
+        )
+
+
+class NewRecordSchema(Schema):
+    """An own user's new record; the table comes from the path."""
+
+    class Meta:
+        unknown = RAISE
+
+    table = fields.String(required=True, validate=Regexp(_TABLE))
+    values = Scalars(data_key="fields", required=True)
+    comment = fields.String(load_default="", validate=Length(max=TEXT_CHARACTERS_MAX))
+    user = fields.String(load_default="user", validate=_name)
+
+
+class EditSchema(Schema):
+    """An own user's new field values."""
+
+    class Meta:
+        unknown = RAISE
+
+    values = Scalars(data_key="fields", required=True)
+    user = fields.String(load_default="user", validate=_name)
+
+
+class CommentSchema(Schema):
+    """An own user's journal entry."""
+
+    class Meta:
+        unknown = RAISE
+
+    text = fields.String(required=True, validate=_text)
+    user = fields.String(load_default="user", validate=_name)
+    journal = fields.String(load_default=COMMENTS, validate=_name)

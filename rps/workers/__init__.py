@@ -1,0 +1,1 @@
+"""Workers: agent nouns that do what is due, each restartable at any moment."""

@@ -1,0 +1,137 @@
+"""The circuit breakers of failing systems, shared by all deliverers through a table.
+
+Open: nothing is sent. When the time is up, one lane's head is sent as a probe; it
+closes the breaker or opens it for twice as long. Neither waiting nor a failed probe
+uses up an attempt.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from psycopg.rows import tuple_row
+
+from rps.domain.remote_system import RemoteSystem
+from rps.domain.retry import FailureWindow, open_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from rps.application import RemoteProcessSync
+
+PROBE_SECONDS = 40.0
+
+STANDING = """
+SELECT domain, system, open_until > clock_timestamp(),
+       probe_until IS NOT NULL AND probe_until > clock_timestamp()
+FROM breakers
+"""
+PROBE = """
+UPDATE breakers SET probe_until = clock_timestamp() + %b * interval '1 second'
+WHERE domain = %b AND system = %b AND open_until <= clock_timestamp()
+  AND (probe_until IS NULL OR probe_until <= clock_timestamp())
+RETURNING trips
+"""
+END_PROBE = "UPDATE breakers SET probe_until = NULL WHERE domain = %b AND system = %b"
+TRIP = """
+INSERT INTO breakers AS b (domain, system, trips, open_until, reason)
+VALUES (%b, %b, 1, clock_timestamp() + %b * interval '1 second', %b)
+ON CONFLICT (domain, system) DO NOTHING
+RETURNING trips
+"""
+TRIP_AGAIN = """
+UPDATE breakers
+SET trips = trips + 1, probe_until = NULL, reason = %b,
+    open_until = clock_timestamp() + %b * interval '1 second'
+WHERE domain = %b AND system = %b AND trips = %b
+"""
+TRIPS = "SELECT trips FROM breakers WHERE domain = %b AND system = %b"
+THROTTLE = """
+INSERT INTO breakers AS b (domain, system, trips, open_until, reason)
+VALUES (%b, %b, 0, clock_timestamp() + %b * interval '1 second', %b)
+ON CONFLICT (domain, system) DO UPDATE
+SET open_until = greatest(b.open_until, EXCLUDED.open_until), probe_until = NULL
+"""
+CLOSE = "DELETE FROM breakers WHERE domain = %b AND system = %b RETURNING trips"
+
+Key = tuple[str, str]
+
+
+class Breakers:
+    """Keys are (domain, system name). `first_seconds`: how long the first opening is."""
+
+    def __init__(
+        self,
+        application: RemoteProcessSync,
+        clock: Callable[[], datetime],
+        first_seconds: float,
+    ) -> None:
+        self._application = application
+        self._clock = clock
+        self._first_seconds = first_seconds
+        self._windows: defaultdict[Key, FailureWindow] = defaultdict(FailureWindow)
+
+    def standing(self) -> tuple[set[Key], set[Key]]:
+        """Systems to leave alone, and systems whose time for a probe has come."""
+        closed_off: set[Key] = set()
+        to_probe: set[Key] = set()
+        for domain, system, is_open, is_probed in self._ask(STANDING):
+            waiting = is_open or is_probed
+            (closed_off if waiting else to_probe).add((domain, system))
+        return closed_off, to_probe
+
+    def take_probe(self, key: Key) -> bool:
+        """Whether this worker is the one to probe."""
+        return bool(self._ask(PROBE, PROBE_SECONDS, *key))
+
+    def end_probe(self, key: Key) -> None:
+        """There was nothing to probe with."""
+        self._ask(END_PROBE, *key)
+
+    def answered(self, key: Key, *, probe: bool) -> None:
+        """The system answered, whatever it said."""
+        self._windows[key].note(failed=False, now=self._clock())
+        if probe:
+            self.close(key)
+
+    def failed(self, key: Key, reason: str, *, probe: bool) -> bool:
+        """A request failed; True when the breaker is open now."""
+        if probe:
+            self._trip_again(key, reason)
+            return True
+        if not self._windows[key].note(failed=True, now=self._clock()):
+            return False
+        self.trip(key, reason)
+        return True
+
+    def trip(self, key: Key, reason: str) -> None:
+        self._windows.pop(key, None)
+        if self._ask(TRIP, *key, self._first_seconds, reason):
+            self._tell(key, lambda system: system.trip(reason, self._clock()))
+
+    def throttle(self, key: Key, seconds: float, reason: str) -> None:
+        """The system asked for a pause: all of its lanes wait, it is not in error."""
+        self._ask(THROTTLE, *key, seconds, reason)
+
+    def close(self, key: Key) -> None:
+        self._windows.pop(key, None)
+        if self._ask(CLOSE, *key):
+            self._tell(key, lambda system: system.recover(self._clock()))
+
+    def _trip_again(self, key: Key, reason: str) -> None:
+        rows = self._ask(TRIPS, *key)
+        if rows:
+            trips = rows[0][0]
+            seconds = open_seconds(trips + 1, self._first_seconds)
+            self._ask(TRIP_AGAIN, reason, seconds, *key, trips)
+
+    def _tell(self, key: Key, say: Callable[[RemoteSystem], None]) -> None:
+        self._application.change(RemoteSystem, RemoteSystem.id_of(*key), say)
+
+    def _ask(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
+        with self._application.datastore.get_connection() as conn:
+            cursor = conn.cursor(row_factory=tuple_row, binary=True)
+            cursor.execute(sql, params, prepare=True)
+            return cursor.fetchall() if cursor.description else []

@@ -1,0 +1,388 @@
+"""The deliverer: writes waiting messages to their systems, lane by lane.
+
+Lanes run side by side in threads, each with one message in flight; a system gets a
+fair share of them, so that a slow one holds up no other. Outcomes of many lanes are
+committed together by the recorder.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import orjson
+from psycopg.rows import tuple_row
+
+from rps.domain import flow
+from rps.domain.delivery import (
+    Delivered,
+    Gone,
+    Moved,
+    NeedsCredentials,
+    NotApplied,
+    Refused,
+    Unavailable,
+    Uncertain,
+    Write,
+)
+from rps.domain.remote_system import RemoteSystem
+from rps.log.append import Append, Appended, Fence, LeaseLost
+from rps.workers import outcomes
+from rps.workers.breaker import Breakers
+from rps.workers.lanes import LEASE_SECONDS, ClaimedOut, Heartbeat, Lanes, Room
+from rps.workers.outcomes import Message, Scene
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from rps.application import RemoteProcessSync
+    from rps.domain.aggregate import Event
+    from rps.domain.delivery import Connector, Outcome
+
+log = logging.getLogger("rps.deliverer")
+
+AHEAD = 16
+"""Messages of a lane read at a time; they are still sent one after the other."""
+
+MESSAGES = """
+SELECT q.message_id, q.correlation_id, q.domain, q.definition, q.process_event,
+       q.definition_revision, q.member, q.system, q.record_table, q.operation,
+       q.status::text, q.attempts, q.generation, q.due_at, q.payload,
+       l.record_id, l.revision
+FROM unnest(%b::uuid[], %b::text[]) AS c(correlation_id, member)
+CROSS JOIN LATERAL (
+    SELECT * FROM outbound_queue o
+    WHERE o.correlation_id = c.correlation_id AND o.member = c.member
+      AND o.status IN ('ready', 'error', 'uncertain')
+    ORDER BY o.sequence, o.place LIMIT %b
+) q
+LEFT JOIN links l ON (l.domain, l.correlation_id, l.member)
+                   = (q.domain, q.correlation_id, q.member)
+ORDER BY q.correlation_id, q.member, q.sequence, q.place
+"""
+
+Key = tuple[str, str]
+
+
+@dataclass(slots=True)
+class Lane:
+    """A claimed lane with its next messages, and what is known of the record there."""
+
+    claimed: ClaimedOut
+    messages: list[Message]
+    record_id: str | None
+    revision: str | None
+    probe: bool = False
+
+    @property
+    def system(self) -> Key:
+        return (self.messages[0].domain, self.messages[0].system)
+
+
+class Deliverer:
+    """`connect` makes the connector of a system; `chance` is uniform in [0, 1)."""
+
+    def __init__(
+        self,
+        application: RemoteProcessSync,
+        connect: Callable[[RemoteSystem], Connector],
+        clock: Callable[[], datetime],
+        chance: Callable[[], float],
+        *,
+        threads: int = 16,
+        breaker_seconds: float = 30.0,
+        finished: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._application = application
+        self._connect = connect
+        self._clock = clock
+        self._chance = chance
+        self._threads = threads
+        self._finished = finished
+        self.lanes = Lanes(application.datastore, "deliverer")
+        self._breakers = Breakers(application, clock, breaker_seconds)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="deliverer")
+        self._lock = Lock()
+        self._running: Counter[Key] = Counter()
+        self._broken: BaseException | None = None
+
+    def heartbeat(self) -> Heartbeat:
+        return Heartbeat(self.lanes)
+
+    def close(self) -> None:
+        """Let what is in flight come to its end."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def work(self) -> int:
+        """Claim lanes that are due and start on them; answers how many."""
+        if self._broken is not None:
+            raise self._broken
+        self._application.configuration.refresh()
+        rooms, probes = self._rooms()
+        claimed = self.lanes.claim_out(rooms)
+        lanes = self._read(claimed)
+        started = 0
+        for lane in lanes:
+            lane.probe = lane.system in probes
+            probes.discard(lane.system)
+            with self._lock:
+                self._running[lane.system] += 1
+            future = self._pool.submit(self._deliver_lane, lane)
+            future.add_done_callback(partial(self._end, lane.system))
+            started += 1
+        for key in probes:
+            self._breakers.end_probe(key)
+        return started
+
+    # --- who gets how much ----------------------------------------------------------
+
+    def _rooms(self) -> tuple[list[Room], set[Key]]:
+        """A share of the threads for each active system whose breaker lets it."""
+        closed_off, to_probe = self._breakers.standing()
+        active = [
+            (system.domain, system.name)
+            for system in self._application.configuration.current.systems()
+            if system.state == "active"
+        ]
+        with self._lock:
+            running = dict(self._running)
+        total = sum(running.values())
+        free = self._threads - total
+        probes: set[Key] = set()
+        rooms: list[Room] = []
+        for key in active:
+            if key in to_probe:
+                if free > 0 and self._breakers.take_probe(key):
+                    probes.add(key)
+                    rooms.append(Room(*key, 1))
+            elif key not in closed_off:
+                mine = running.get(key, 0)
+                others = total - mine
+                room = self._threads - others
+                # Where there are neighbours, a quarter of what they leave stays free.
+                share = room if len(active) == 1 else max(1, room * 3 // 4)
+                most = min(free, share - mine)
+                if most > 0:
+                    rooms.append(Room(*key, most))
+        return rooms, probes
+
+    def _end(self, key: Key, done: Future[None]) -> None:
+        with self._lock:
+            self._running[key] -= 1
+        error = done.exception() if not done.cancelled() else None
+        if error is not None:
+            self._broken = error
+        self._finished()
+
+    def _read(self, claimed: list[ClaimedOut]) -> list[Lane]:
+        if not claimed:
+            return []
+        with self._application.datastore.get_connection() as conn:
+            cursor = conn.cursor(row_factory=tuple_row, binary=True)
+            cursor.execute(
+                MESSAGES,
+                (
+                    [lane.correlation_id for lane in claimed],
+                    [lane.member for lane in claimed],
+                    AHEAD,
+                ),
+                prepare=True,
+            )
+            found: defaultdict[tuple[UUID, str], list[Any]] = defaultdict(list)
+            for row in cursor.fetchall():
+                found[(row[1], row[6])].append(row)
+        lanes, empty = [], []
+        for lane in claimed:
+            rows = found.get((lane.correlation_id, lane.member))
+            if rows:
+                messages = [_message(row) for row in rows]
+                lanes.append(Lane(lane, messages, rows[0][15], rows[0][16]))
+            else:
+                empty.append((lane.correlation_id, "out", lane.member, lane.epoch, 0.0))
+        self.lanes.give_back(empty)
+        return lanes
+
+    # --- one lane -------------------------------------------------------------------
+
+    def _deliver_lane(self, lane: Lane) -> None:
+        """Send the lane's messages in order until one does not go through."""
+        now = self._clock()
+        due = [
+            m
+            for m in lane.messages
+            if m.status != "error" and m.due_at is not None and m.due_at <= now
+        ]
+        going = lane.messages[: len(due)] == due
+        messages = due if going else lane.messages[:1]
+        for number, message in enumerate(messages):
+            last = number == len(messages) - 1
+            suspect = number == 0 and lane.claimed.interrupted
+            if not self._deliver(lane, message, suspect=suspect, last=last):
+                return
+
+    def _deliver(
+        self, lane: Lane, message: Message, *, suspect: bool, last: bool
+    ) -> bool:
+        """One message; True when the lane may go on with the next."""
+        configuration = self._application.configuration.current
+        definition = configuration.definition_at(
+            message.definition_id, message.definition_revision
+        )
+        member = definition.members[message.member]
+        scene = Scene(
+            message, definition, member, self._clock(), self._chance(), lane.probe
+        )
+        try:
+            write = _write(scene, lane)
+        except flow.MappingRefused as refused:
+            self._record(lane, outcomes.parked(scene, str(refused)), keep=False)
+            return False
+        connector = self._connect(self._system(message))
+        events, outcome = self._attempt(scene, write, connector, suspect=suspect)
+        delivered = isinstance(outcome, Delivered)
+        keep = delivered and not last
+        if not self._record(lane, events, keep=keep):
+            return False
+        self._tell_breaker(lane, message, outcome)
+        lane.probe = False
+        if isinstance(outcome, Delivered):
+            lane.record_id = outcome.record_id
+            lane.revision = outcome.revision or lane.revision
+        _say(scene, outcome)
+        return keep
+
+    def _attempt(
+        self, scene: Scene, write: Write, connector: Connector, *, suspect: bool
+    ) -> tuple[list[Event], Outcome]:
+        """Settle what may have been sent before, then send."""
+        doubtful = scene.message.status == "uncertain" or (
+            suspect and not connector.capabilities.dedupe
+        )
+        if doubtful:
+            settlement = connector.settle(write)
+            match settlement:
+                case Delivered():
+                    return outcomes.acknowledged(
+                        scene, write, settlement, "read back"
+                    ), settlement
+                case NotApplied():
+                    pass
+                case Refused(detail):
+                    return outcomes.parked(scene, detail), settlement
+                case (
+                    Unavailable(detail)
+                    | NeedsCredentials(detail)
+                    | Gone(detail)
+                    | Uncertain(detail)
+                ):
+                    return outcomes.unsettled(
+                        scene, detail, settlement.exchange
+                    ), settlement
+        outcome = connector.write(write)
+        reading = None
+        if isinstance(outcome, Moved) and write.record_id is not None:
+            reading = connector.read(write.table, write.record_id)
+        events = outcomes.recorded(scene, write, outcome, reading)
+        if isinstance(outcome, Delivered) and (
+            not connector.capabilities.conditional_write
+        ):
+            events += outcomes.seen_beside(scene, write, outcome)
+        return events, outcome
+
+    def _record(self, lane: Lane, events: list[Event], *, keep: bool) -> bool:
+        """Append under the lane's lease; False when somebody else has it by now."""
+        claimed = lane.claimed
+        fence = Fence(
+            claimed.correlation_id,
+            "out",
+            claimed.member,
+            claimed.epoch,
+            LEASE_SECONDS if keep else None,
+        )
+        result = self._application.recorder.append([Append(events, fence)])[0]
+        if isinstance(result, LeaseLost):
+            log.warning("lease.lost %s", result)
+            return False
+        if not isinstance(result, Appended):
+            raise result
+        return True
+
+    def _system(self, message: Message) -> RemoteSystem:
+        configuration = self._application.configuration.current
+        system = configuration.system(message.domain, message.system)
+        if system is None:  # lanes are claimed by active systems
+            raise LookupError(f"{message.system} in {message.domain}")
+        return system
+
+    def _tell_breaker(self, lane: Lane, message: Message, outcome: Outcome) -> None:
+        key = (message.domain, message.system)
+        match outcome:
+            case Unavailable(detail, retry_after) if retry_after is not None:
+                self._breakers.failed(key, detail, probe=lane.probe)
+                self._breakers.throttle(key, retry_after, detail)
+            case Unavailable(detail) | Uncertain(detail):
+                self._breakers.failed(key, detail, probe=lane.probe)
+            case NeedsCredentials(detail):
+                if lane.probe:
+                    self._breakers.failed(key, detail, probe=True)
+                else:
+                    self._breakers.trip(key, f"needs credentials: {detail}")
+            case Gone(detail):
+                self._application.change(
+                    RemoteSystem,
+                    RemoteSystem.id_of(*key),
+                    lambda system: system.disable(
+                        f"it answered 410: {detail}", "rps", self._clock()
+                    ),
+                )
+            case _:
+                self._breakers.answered(key, probe=lane.probe)
+
+
+def _message(row: tuple[Any, ...]) -> Message:
+    payload = orjson.loads(row[14])
+    return Message(*row[:14], **payload)
+
+
+def _write(scene: Scene, lane: Lane) -> Write:
+    """The outbound flow: shared values in the member's words. MappingRefused."""
+    message = scene.message
+    operation = message.operation
+    if operation == "create" and lane.record_id is not None:
+        operation = "update"
+    elif operation == "update" and lane.record_id is None:
+        operation = "create"
+    return Write(
+        delivery_id=message.delivery_id,
+        correlation_id=str(message.correlation_id),
+        process_event=message.process_event,
+        operation=operation,
+        table=message.table,
+        record_id=lane.record_id,
+        if_match=lane.revision if lane.record_id is not None else None,
+        fields=flow.outbound(scene.member, scene.definition, message.fields),
+        entries=flow.outbound_entries(scene.member, scene.definition, message.entries),
+        origin=tuple(message.origin),
+        hop=message.hop,
+    )
+
+
+def _say(scene: Scene, outcome: Outcome) -> None:
+    message = scene.message
+    log.info(
+        "delivery.attempted message=%s system=%s attempt=%d outcome=%s status=%s"
+        " seconds=%.3f",
+        message.message_id,
+        message.system,
+        scene.attempt,
+        type(outcome).__name__,
+        outcome.exchange.status,
+        outcome.exchange.seconds,
+    )

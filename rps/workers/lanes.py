@@ -1,0 +1,206 @@
+"""Claiming lanes: one holder at a time, fenced by an epoch, held by heartbeats."""
+
+from __future__ import annotations
+
+import os
+import socket
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID, uuid4
+
+import psycopg
+from psycopg.rows import tuple_row
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from eventsourcing.postgres import PostgresDatastore
+
+LEASE_SECONDS = 8.0
+HEARTBEAT_SECONDS = 2.0
+
+CLAIM_IN = """
+WITH due AS (
+    SELECT correlation_id, direction, member FROM lanes
+    WHERE direction = 'in' AND due_at <= clock_timestamp()
+      AND (not_before IS NULL OR not_before <= clock_timestamp())
+      AND (holder IS NULL OR leased_until < clock_timestamp())
+    ORDER BY due_at LIMIT %b FOR UPDATE SKIP LOCKED
+)
+UPDATE lanes l
+SET epoch = l.epoch + 1, holder = %b, not_before = NULL,
+    leased_until = clock_timestamp() + %b * interval '1 second'
+FROM due d
+WHERE (l.correlation_id, l.direction, l.member)
+    = (d.correlation_id, d.direction, d.member)
+RETURNING l.correlation_id, l.epoch
+"""
+# One scan a system, so that a system with a long backlog hides no other one.
+CLAIM_OUT = """
+WITH due AS (
+    SELECT l.correlation_id, l.direction, l.member, l.holder
+    FROM unnest(%b::text[], %b::text[], %b::bigint[]) AS s(domain, system, most)
+    CROSS JOIN LATERAL (
+        SELECT * FROM lanes x
+        WHERE x.direction = 'out' AND x.domain = s.domain AND x.system = s.system
+          AND x.due_at <= clock_timestamp()
+          AND (x.not_before IS NULL OR x.not_before <= clock_timestamp())
+          AND (x.holder IS NULL OR x.leased_until < clock_timestamp())
+        ORDER BY x.due_at LIMIT s.most FOR UPDATE SKIP LOCKED
+    ) l
+)
+UPDATE lanes l
+SET epoch = l.epoch + 1, holder = %b, not_before = NULL,
+    leased_until = clock_timestamp() + %b * interval '1 second'
+FROM due d
+WHERE (l.correlation_id, l.direction, l.member)
+    = (d.correlation_id, d.direction, d.member)
+RETURNING l.correlation_id, l.member, l.epoch, d.holder IS NOT NULL
+"""
+CLAIM_ONE = """
+UPDATE lanes
+SET epoch = epoch + 1, holder = %b,
+    leased_until = clock_timestamp() + %b * interval '1 second'
+WHERE (correlation_id, direction, member) = (%b, %b, %b)
+  AND (holder IS NULL OR leased_until < clock_timestamp())
+RETURNING epoch
+"""
+GIVE_BACK = """
+UPDATE lanes l
+SET holder = NULL, leased_until = NULL,
+    not_before = clock_timestamp() + f.pause * interval '1 second'
+FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::bigint[], %b::float8[])
+     AS f(correlation_id, direction, member, epoch, pause)
+WHERE (l.correlation_id, l.direction, l.member, l.epoch)
+    = (f.correlation_id, f.direction, f.member, f.epoch)
+"""
+BEAT = """
+UPDATE lanes SET leased_until = clock_timestamp() + %b * interval '1 second'
+WHERE holder = %b
+"""
+
+
+class ClaimedIn(NamedTuple):
+    correlation_id: UUID
+    epoch: int
+
+
+class ClaimedOut(NamedTuple):
+    """`interrupted`: its last holder never came back, its message may have been sent."""
+
+    correlation_id: UUID
+    member: str
+    epoch: int
+    interrupted: bool
+
+
+class Room(NamedTuple):
+    """How many more lanes of a system may be taken now."""
+
+    domain: str
+    system: str
+    most: int
+
+
+class Lanes:
+    """One worker's hold on lanes. `name` says in the table who it is."""
+
+    def __init__(self, datastore: PostgresDatastore, kind: str) -> None:
+        self._datastore = datastore
+        self.holder = f"{kind}@{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+
+    def claim_in(self, most: int) -> list[ClaimedIn]:
+        rows = self._run(CLAIM_IN, most, self.holder, LEASE_SECONDS)
+        return [ClaimedIn(*row) for row in rows]
+
+    def claim_out(self, rooms: Sequence[Room]) -> list[ClaimedOut]:
+        if not rooms:
+            return []
+        columns = [list(column) for column in zip(*rooms, strict=True)]
+        rows = self._run(CLAIM_OUT, *columns, self.holder, LEASE_SECONDS)
+        return [ClaimedOut(*row) for row in rows]
+
+    def claim(self, correlation_id: UUID, direction: str, member: str) -> int | None:
+        """The epoch of this one lane; None while somebody else holds it."""
+        rows = self._run(
+            CLAIM_ONE, self.holder, LEASE_SECONDS, correlation_id, direction, member
+        )
+        return rows[0][0] if rows else None
+
+    def give_back(self, lanes: Sequence[tuple[UUID, str, str, int, float]]) -> None:
+        """Let go of (correlation, direction, member, epoch), to be due again after a
+        pause in seconds."""
+        if lanes:
+            columns = [list(column) for column in zip(*lanes, strict=True)]
+            self._run(GIVE_BACK, *columns)
+
+    def beat(self) -> None:
+        self._run(BEAT, LEASE_SECONDS, self.holder)
+
+    def _run(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
+        with self._datastore.get_connection() as conn:
+            cursor = conn.cursor(row_factory=tuple_row, binary=True)
+            cursor.execute(sql, params, prepare=True)
+            return cursor.fetchall() if cursor.description else []
+
+
+class Heartbeat:
+    """Extends what `lanes` holds for as long as this process lives."""
+
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="heartbeat", daemon=True)
+        self.failed: BaseException | None = None
+
+    def __enter__(self) -> Heartbeat:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(HEARTBEAT_SECONDS):
+            try:
+                self._lanes.beat()
+            except Exception as error:  # noqa: BLE001 - the worker raises it
+                self.failed = error
+                return
+
+
+class Wake:
+    """Tells when the log grew: LISTEN on a connection of its own, as a hint only."""
+
+    def __init__(self, database_url: str) -> None:
+        self._url = database_url
+        self._grew = Event()
+        self._stop = Event()
+        self._thread = Thread(target=self._listen, name="wake", daemon=True)
+        self._thread.start()
+
+    def wait(self, seconds: float) -> None:
+        """Return when the log grew, something was `nudge`d, or after `seconds`."""
+        self._grew.wait(seconds)
+        self._grew.clear()
+
+    def nudge(self) -> None:
+        self._grew.set()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _listen(self) -> None:
+        while not self._stop.is_set():
+            try:
+                with psycopg.connect(self._url, autocommit=True) as conn:
+                    conn.execute("LISTEN rps_events")
+                    self._grew.set()
+                    while not self._stop.is_set():
+                        for _ in conn.notifies(timeout=0.2, stop_after=1):
+                            self._grew.set()
+            except psycopg.OperationalError:
+                # Only a hint was lost: whoever waits also looks by the clock.
+                self._stop.wait(0.5)

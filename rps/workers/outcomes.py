@@ -1,0 +1,361 @@
+"""From what a system answered to what is recorded. No I/O.
+
+Transmitted and acknowledged or failed are recorded together, under the lane's lease.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, assert_never, cast
+from uuid import UUID, uuid4
+
+from rps.domain import events, flow
+from rps.domain.delivery import (
+    Delivered,
+    Gone,
+    Missing,
+    Moved,
+    NeedsCredentials,
+    Refused,
+    Snapshot,
+    Unavailable,
+    Uncertain,
+)
+from rps.domain.retry import next_attempt
+from rps.domain.state import DELETED
+from rps.log.append import NEXT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from rps.domain.aggregate import Event
+    from rps.domain.agreement import Definition, Member
+    from rps.domain.delivery import Exchange, Outcome, Reading, Write
+
+RESPONSE_KEPT = 2_000
+CREDENTIALS_RETRY_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A queued message and its lane, as the deliverer read them."""
+
+    message_id: UUID
+    correlation_id: UUID
+    domain: str
+    definition_id: UUID
+    process_event: str
+    definition_revision: int
+    member: str
+    system: str
+    table: str
+    operation: Any
+    status: str
+    attempts: int
+    generation: int
+    due_at: datetime | None
+    fields: Mapping[str, Any]
+    versions: Mapping[str, int]
+    entries: list[dict[str, Any]]
+    origin: list[str]
+    hop: int
+
+    @property
+    def delivery_id(self) -> str:
+        """Stable over retries; a message made anew is another delivery."""
+        if not self.generation:
+            return str(self.message_id)
+        return f"{self.message_id}-{self.generation}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Where an outcome happened: message, what was written, under which definition."""
+
+    message: Message
+    definition: Definition
+    member: Member
+    now: datetime
+    chance: float
+    probe: bool
+
+    @property
+    def attempt(self) -> int:
+        """A probe of an open breaker uses up no attempt."""
+        return self.message.attempts + (0 if self.probe else 1)
+
+    def event(self, fact: type[Event], **fields: Any) -> Event:
+        return cast("Any", fact)(
+            originator_id=self.message.correlation_id,
+            originator_version=NEXT,
+            timestamp=self.now,
+            **{"domain": self.message.domain, **fields},
+        )
+
+    def about(self, fact: type[Event], **fields: Any) -> Event:
+        return self.event(
+            fact,
+            message_id=str(self.message.message_id),
+            member=self.message.member,
+            **fields,
+        )
+
+
+def recorded(
+    scene: Scene, write: Write, outcome: Outcome, reading: Reading | None
+) -> list[Event]:
+    """The events of one attempt. `reading` is the record, where it had moved."""
+    match outcome:
+        case Delivered():
+            return [
+                _transmitted(scene, write, outcome.exchange),
+                *acknowledged(scene, write, outcome, "answer"),
+            ]
+        case Moved(detail):
+            sent = _transmitted(scene, write, outcome.exchange)
+            return [sent, *_moved(scene, detail, outcome.exchange, reading)]
+        case Refused(detail):
+            return [
+                *_sent(scene, write, outcome.exchange),
+                _failed(scene, "permanent", detail, outcome.exchange, None),
+                scene.about(events.MessageParked, detail=detail),
+            ]
+        case Unavailable(detail, retry_after):
+            return [
+                *_sent(scene, write, outcome.exchange),
+                *_retryable(scene, detail, outcome.exchange, retry_after),
+            ]
+        case NeedsCredentials(detail):
+            return [
+                _transmitted(scene, write, outcome.exchange),
+                *_waiting(scene, "credentials", detail, outcome.exchange),
+            ]
+        case Gone(detail):
+            return [
+                _transmitted(scene, write, outcome.exchange),
+                *_waiting(scene, "gone", detail, outcome.exchange),
+            ]
+        case Uncertain(detail):
+            return [
+                _transmitted(scene, write, outcome.exchange),
+                *_uncertain(scene, detail, outcome.exchange),
+            ]
+        case _:
+            assert_never(outcome)
+
+
+def acknowledged(
+    scene: Scene, write: Write, delivered: Delivered, settled_by: str
+) -> list[Event]:
+    """The member holds the message: credit what it made of the values."""
+    message = scene.message
+    found: list[Event] = []
+    if write.record_id is None:
+        found.append(
+            scene.event(
+                events.CorrelationLinked,
+                definition=str(message.definition_id),
+                member=message.member,
+                system=message.system,
+                table=message.table,
+                record_id=delivered.record_id,
+                record_revision=None,
+            )
+        )
+    found.append(
+        scene.about(
+            events.MessageAcknowledged,
+            record_id=delivered.record_id,
+            record_revision=delivered.revision,
+            stored=_stored(scene, delivered),
+            agreed=dict(message.versions),
+            settled_by=settled_by,
+        )
+    )
+    return found
+
+
+def parked(scene: Scene, detail: str) -> list[Event]:
+    return [scene.about(events.MessageParked, detail=detail)]
+
+
+def unsettled(scene: Scene, detail: str, exchange: Exchange) -> list[Event]:
+    """Reading back did not tell: ask again later."""
+    return _uncertain(scene, detail, exchange)
+
+
+def seen_beside(scene: Scene, write: Write, delivered: Delivered) -> list[Event]:
+    """What else the answer showed of the record, as a change to be judged: without
+    conditional writes somebody may have changed it between our reading and writing."""
+    ours = {
+        scene.member.fields[name].field
+        for name in scene.message.fields
+        if name in scene.member.fields
+    }
+    others = {
+        name: value
+        for name, value in delivered.stored.items()
+        if name not in ours and name in scene.member.by_field
+    }
+    if not others or write.operation != "update":
+        return []
+    snapshot = Snapshot(delivered.record_id, delivered.revision, others)
+    return [_captured(scene, snapshot, "write_answer")]
+
+
+def _stored(scene: Scene, delivered: Delivered) -> dict[str, Any]:
+    """What the member now holds of the message's fields, in shared form."""
+    message, member, definition = scene.message, scene.member, scene.definition
+    if DELETED in message.fields:
+        return {DELETED: True}
+    stored: dict[str, Any] = {}
+    for name, value in message.fields.items():
+        stored[name] = flow.normalised(member, definition, name, value)
+        remote = member.fields[name].field if name in member.fields else ""
+        if remote in delivered.stored:
+            try:
+                shown = flow.inbound(
+                    member, definition, {remote: delivered.stored[remote]}
+                )
+            except flow.MappingRefused:
+                continue  # its own words for it; what we sent is what we know
+            stored[name] = shown.fields[name]
+    return stored
+
+
+def _transmitted(scene: Scene, write: Write, exchange: Exchange) -> Event:
+    return scene.about(
+        events.MessageTransmitted,
+        attempt=scene.attempt,
+        delivery_id=write.delivery_id,
+        operation=write.operation,
+        record_id=write.record_id,
+        if_match=write.if_match,
+        fields=dict(write.fields),
+        entry_ids=[entry.id for entry in write.entries],
+        request_sha256=exchange.request_sha256,
+        status=exchange.status,
+        response=exchange.response[:RESPONSE_KEPT],
+        seconds=round(exchange.seconds, 6),
+    )
+
+
+def _sent(scene: Scene, write: Write, exchange: Exchange) -> list[Event]:
+    """Transmitted only where something went over the wire."""
+    return [] if exchange.status is None else [_transmitted(scene, write, exchange)]
+
+
+def _failed(
+    scene: Scene,
+    kind: str,
+    detail: str,
+    exchange: Exchange,
+    retry_at: datetime | None,
+) -> Event:
+    return scene.about(
+        events.MessageFailed,
+        attempt=scene.attempt,
+        kind=kind,
+        status=exchange.status,
+        detail=detail,
+        retry_at=None if retry_at is None else retry_at.isoformat(),
+    )
+
+
+def _retryable(
+    scene: Scene,
+    detail: str,
+    exchange: Exchange,
+    retry_after: float | None,
+    kind: str = "retryable",
+) -> list[Event]:
+    if scene.probe:
+        return [_failed(scene, kind, detail, exchange, scene.now)]
+    retry_at = next_attempt(scene.attempt, scene.now, scene.chance, retry_after)
+    failed = _failed(scene, kind, detail, exchange, retry_at)
+    if retry_at is None:
+        return [failed, *parked(scene, f"tried {scene.attempt} times: {detail}")]
+    return [failed]
+
+
+def _uncertain(scene: Scene, detail: str, exchange: Exchange) -> list[Event]:
+    return _retryable(scene, detail, exchange, None, "uncertain")
+
+
+def _waiting(scene: Scene, kind: str, detail: str, exchange: Exchange) -> list[Event]:
+    """Not the message's fault: it stays due, its system is what has to be mended."""
+    return [
+        scene.about(
+            events.MessageFailed,
+            attempt=scene.message.attempts,
+            kind=kind,
+            status=exchange.status,
+            detail=detail,
+            retry_at=scene.now.isoformat(),
+        )
+    ]
+
+
+def _moved(
+    scene: Scene, detail: str, exchange: Exchange, reading: Reading | None
+) -> list[Event]:
+    """Somebody changed the record: what it shows now is captured like any change, and
+    the message waits to be made anew by the judgement about that."""
+    match reading:
+        case Snapshot():
+            return [
+                _failed(scene, "moved", detail, exchange, None),
+                _captured(scene, reading, "read_back"),
+            ]
+        case Missing():
+            return [
+                _failed(scene, "permanent", detail, exchange, None),
+                *parked(scene, "the record is not there any more"),
+            ]
+        case Unavailable(why, retry_after):
+            return _retryable(scene, f"{detail}; {why}", exchange, retry_after)
+        case NeedsCredentials(why) | Gone(why) | Refused(why):
+            return [
+                _failed(scene, "permanent", detail, exchange, None),
+                *parked(scene, f"{detail}; reading it back: {why}"),
+            ]
+        case None:
+            return [
+                _failed(scene, "permanent", detail, exchange, None),
+                *parked(scene, detail),
+            ]
+        case _:
+            assert_never(reading)
+
+
+def _captured(scene: Scene, snapshot: Snapshot, source: str) -> Event:
+    message = scene.message
+    return scene.event(
+        events.ChangeCaptured,
+        definition=str(message.definition_id),
+        process_event=message.process_event,
+        revision=message.definition_revision,
+        member=message.member,
+        system=message.system,
+        table=message.table,
+        record_id=snapshot.record_id,
+        operation="delete" if snapshot.deleted else "update",
+        change_id=f"{source}-{uuid4()}",
+        record_revision=snapshot.revision,
+        fields=dict(snapshot.fields),
+        before={},
+        entries=[],
+        changed_by="",
+        changed_at=snapshot.updated_at or "",
+        external_id=str(message.correlation_id),
+        origin=[],
+        hop=0,
+        source=source,
+        account="",
+        idempotency_key=None,
+        fingerprint="",
+        request_fingerprint="",
+        trace_id="",
+        sequence=0,
+    )

@@ -1,0 +1,70 @@
+"""The sweeper: carries out started replays, lane by lane, where others may help."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from psycopg.rows import tuple_row
+
+from rps.application.operations import LaneBusy, Operations
+from rps.domain.replay import Replay
+from rps.log.append import LeaseLost
+from rps.workers.lanes import Lanes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from rps.application import RemoteProcessSync
+
+# Started and not ended, by the log's own account.
+STARTED = """
+SELECT s.originator_id FROM rps_events s
+WHERE s.topic = 'replay.started' AND s.topic LIKE 'replay.%%' AND NOT EXISTS (
+    SELECT FROM rps_events e WHERE e.originator_id = s.originator_id
+    AND e.topic IN ('replay.completed', 'replay.cancelled')
+    AND e.topic LIKE 'replay.%%'
+)
+"""
+
+
+class Sweeper:
+    def __init__(
+        self, application: RemoteProcessSync, clock: Callable[[], datetime]
+    ) -> None:
+        self._application = application
+        self._clock = clock
+        self.lanes = Lanes(application.datastore, "sweeper")
+        self._operations = Operations(application, self.lanes.claim)
+
+    def work(self) -> int:
+        """Make what messages of started replays can be made now."""
+        made = 0
+        for replay_id in self._started():
+            made += self._carry_out(replay_id)
+        return made
+
+    def _carry_out(self, replay_id: UUID) -> int:
+        replay = self._application.find(Replay, replay_id)
+        if replay is None or replay.state != "started":
+            return 0
+        busy = made = 0
+        for lane in replay.lanes:
+            try:
+                made += self._operations.replay_lane(replay, lane, self._clock())
+            except (LaneBusy, LeaseLost):
+                busy += 1  # being delivered to right now: next round
+        if not busy:
+            sent = self._application.lookup.replay_count(replay_id)
+            self._application.change(
+                Replay, replay_id, lambda each: each.complete(sent, self._clock())
+            )
+        return made
+
+    def _started(self) -> list[UUID]:
+        with self._application.datastore.get_connection() as conn:
+            cursor: Any = conn.cursor(row_factory=tuple_row, binary=True)
+            return [
+                row[0] for row in cursor.execute(STARTED, (), prepare=True).fetchall()
+            ]

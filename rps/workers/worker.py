@@ -1,0 +1,114 @@
+"""One worker process: makes its parts, then does what is due until it is told to stop.
+
+What it does not foresee ends it; the supervisor starts a clean one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import signal
+import threading
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from rps.application import RemoteProcessSync
+from rps.application.connections import Connections
+from rps.connectors.transport import Transport
+from rps.projections.followed import Follower
+from rps.projections.views import followed_views
+from rps.workers.deliverer import Deliverer
+from rps.workers.lanes import Heartbeat, Wake
+from rps.workers.receiver import Receiver
+from rps.workers.sweeper import Sweeper
+
+if TYPE_CHECKING:
+    from rps.config import Config
+
+log = logging.getLogger("rps.worker")
+
+KINDS = ("projector", "receiver", "deliverer", "sweeper")
+IDLE_SECONDS = 1.0
+
+
+class Works(Protocol):
+    def work(self) -> int:
+        """Do what is due now; answers how much that was."""
+        ...
+
+
+def clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def run(kind: str, config: Config, database_url: str) -> None:
+    """Work as `kind` until SIGTERM or SIGINT, or until the parent process is gone."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    parent = os.getppid()
+    with ExitStack() as stack:
+        application = RemoteProcessSync(
+            database_url, connections=config.deliverer_threads + 4
+        )
+        stack.callback(application.close)
+        wake = Wake(database_url)
+        stack.callback(wake.close)
+        worker, heartbeat = _made(kind, application, config, wake, stack)
+        log.info("worker.started kind=%s pid=%d", kind, os.getpid())
+        while not stop.is_set() and os.getppid() == parent:
+            if heartbeat is not None and heartbeat.failed is not None:
+                raise heartbeat.failed
+            if not worker.work():
+                wake.wait(IDLE_SECONDS)
+    log.info("worker.stopped kind=%s pid=%d", kind, os.getpid())
+
+
+def _made(
+    kind: str,
+    application: RemoteProcessSync,
+    config: Config,
+    wake: Wake,
+    stack: ExitStack,
+) -> tuple[Works, Heartbeat | None]:
+    match kind:
+        case "projector":
+            return Projector(application), None
+        case "receiver":
+            receiver = Receiver(application, clock)
+            return receiver, stack.enter_context(receiver.heartbeat())
+        case "sweeper":
+            return Sweeper(application, clock), None
+        case "deliverer":
+            connections = Connections(
+                application.datastore, Transport(config.allow_networks)
+            )
+            deliverer = Deliverer(
+                application,
+                connections.connect,
+                clock,
+                random.random,
+                threads=config.deliverer_threads,
+                breaker_seconds=config.breaker_seconds,
+                finished=wake.nudge,
+            )
+            heartbeat = stack.enter_context(deliverer.heartbeat())
+            stack.callback(deliverer.close)
+            return deliverer, heartbeat
+        case _:
+            raise ValueError(f"{kind!r} is not one of {', '.join(KINDS)}")
+
+
+class Projector:
+    """Moves every followed view along the log."""
+
+    def __init__(self, application: RemoteProcessSync) -> None:
+        self._followers = [
+            Follower(view, application.recorder, application.event_mapper)
+            for view in followed_views()
+        ]
+
+    def work(self) -> int:
+        return sum(follower.advance() for follower in self._followers)
