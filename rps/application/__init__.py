@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from eventsourcing.postgres import PostgresDatastore
     from eventsourcing.utils import Environment
 
-    from rps.application.configuration import Configuration
     from rps.domain.aggregate import Aggregate
 
 A = TypeVar("A", bound="Aggregate")
@@ -119,11 +118,12 @@ class RemoteProcessSync(Application[UUID]):
     # --- configuration --------------------------------------------------------------
 
     def find(self, kind: type[A], aggregate_id: UUID) -> A | None:
-        """The aggregate, or None where nothing has happened to it."""
+        """The aggregate, or None where no such thing has that id."""
         try:
-            return cast("A", self.repository.get(aggregate_id))
+            found: object = self.repository.get(aggregate_id)
         except AggregateNotFoundError:
             return None
+        return found if isinstance(found, kind) else None
 
     def change(
         self, kind: type[A], aggregate_id: UUID, say: Callable[[A], object]
@@ -226,4 +226,4 @@ class RemoteProcessSync(Application[UUID]):
         return domain
 
 
-__all__ = ["Configuration", "RemoteProcessSync"]
+__all__ = ["RemoteProcessSync"]

@@ -108,12 +108,11 @@ class Intake:
         now: datetime,
     ) -> list[Receipt]:
         streams = self._streams(poster.domain, changes, matched)
-        events: list[ChangeCaptured] = []
-        for change, (routes, _) in zip(changes, matched, strict=True):
-            for route in routes:
-                events.append(
-                    _captured(poster, change, route, streams[_key(route, change)], now)
-                )
+        events = [
+            _captured(poster, change, route, streams[_key(route, change)], now)
+            for change, (routes, _) in zip(changes, matched, strict=True)
+            for route in routes
+        ]
         positions: tuple[int | Duplicate, ...] = ()
         if events:
             outcome = self._recorder.append(
@@ -213,7 +212,7 @@ def _captured(
     correlation_id: UUID,
     now: datetime,
 ) -> ChangeCaptured:
-    return _change_captured(
+    captured: ChangeCaptured = _change_captured(
         originator_id=correlation_id,
         originator_version=NEXT,
         timestamp=now,
@@ -244,6 +243,7 @@ def _captured(
         trace_id=poster.trace_id,
         sequence=0,
     )
+    return captured
 
 
 def fingerprint(change: Mapping[str, Any]) -> str:

@@ -8,13 +8,13 @@ from uuid import UUID
 from rps.domain.correlation import Correlation
 from rps.domain.replay import Replay
 from rps.log.append import Append, Appended, Fence
-from rps.projections.lookup import QueuedChange, QueuedMessage, Selector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from rps.application import RemoteProcessSync
+    from rps.projections.lookup import QueuedChange, QueuedMessage, Selector
 
 LANES_MAX = 10_000
 
@@ -61,7 +61,7 @@ class Operations:
     def skip_message(
         self, domain: str, message_id: UUID, reason: str, actor: str, now: datetime
     ) -> None:
-        """Never send it; its lane goes on with the next. NotFound, NotOpen, LaneBusy."""
+        """Never send it; its lane goes on without. NotFound, NotOpen, LaneBusy."""
         message = self._open_message(domain, message_id)
         self._on_lane(
             message.correlation_id,

@@ -124,6 +124,8 @@ class PushConnector:
                 return Uncertain(said.detail, exchange)
         if _is_success(said.status):
             return _delivered(write, _record(_parsed(said.body)), exchange)
+        if write.operation == "delete" and said.status == HTTPStatus.NOT_FOUND:
+            return _delivered(write, None, exchange)  # gone already: what was asked
         if said.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not (
             said.status in _TURNED_AWAY or self._repeatable(write)
         ):

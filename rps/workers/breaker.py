@@ -60,7 +60,7 @@ Key = tuple[str, str]
 
 
 class Breakers:
-    """Keys are (domain, system name). `first_seconds`: how long the first opening is."""
+    """Keys are (domain, system name). `first_seconds`: how long it opens at first."""
 
     def __init__(
         self,

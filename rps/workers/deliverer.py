@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import orjson
+from eventsourcing.persistence import IntegrityError
 from psycopg.rows import tuple_row
 
 from rps.domain import flow
@@ -41,12 +41,17 @@ from rps.workers.outcomes import Message, Scene
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from uuid import UUID
 
     from rps.application import RemoteProcessSync
     from rps.domain.aggregate import Event
     from rps.domain.delivery import Connector, Outcome
 
 log = logging.getLogger("rps.deliverer")
+
+SETTLE_SECONDS = 35.0
+"""A system that does not dedupe may still be at work on a request whose answer was
+lost: it is asked only after the deadline of that request has passed."""
 
 AHEAD = 16
 """Messages of a lane read at a time; they are still sent one after the other."""
@@ -236,19 +241,30 @@ class Deliverer:
             message.definition_id, message.definition_revision
         )
         member = definition.members[message.member]
+        connector = self._connect(self._system(message))
         scene = Scene(
-            message, definition, member, self._clock(), self._chance(), lane.probe
+            message,
+            definition,
+            member,
+            self._clock(),
+            self._chance(),
+            lane.probe,
+            0.0 if connector.capabilities.dedupe else SETTLE_SECONDS,
         )
         try:
             write = _write(scene, lane)
         except flow.MappingRefused as refused:
             self._record(lane, outcomes.parked(scene, str(refused)), keep=False)
             return False
-        connector = self._connect(self._system(message))
         events, outcome = self._attempt(scene, write, connector, suspect=suspect)
         delivered = isinstance(outcome, Delivered)
         keep = delivered and not last
-        if not self._record(lane, events, keep=keep):
+        try:
+            mine = self._record(lane, events, keep=keep)
+        except IntegrityError:
+            self._record(lane, outcomes.contradicted(scene, events), keep=False)
+            return False
+        if not mine:
             return False
         self._tell_breaker(lane, message, outcome)
         lane.probe = False
@@ -297,7 +313,10 @@ class Deliverer:
         return events, outcome
 
     def _record(self, lane: Lane, events: list[Event], *, keep: bool) -> bool:
-        """Append under the lane's lease; False when somebody else has it by now."""
+        """Append under the lane's lease; False when somebody else has it by now.
+
+        Raises IntegrityError when the answer contradicts what is linked already.
+        """
         claimed = lane.claimed
         fence = Fence(
             claimed.correlation_id,

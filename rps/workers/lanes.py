@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from uuid import UUID, uuid4
 
 import psycopg
@@ -86,7 +86,7 @@ class ClaimedIn(NamedTuple):
 
 
 class ClaimedOut(NamedTuple):
-    """`interrupted`: its last holder never came back, its message may have been sent."""
+    """`interrupted`: its last holder never came back and may have sent its message."""
 
     correlation_id: UUID
     member: str
@@ -153,7 +153,7 @@ class Heartbeat:
         self._thread = Thread(target=self._run, name="heartbeat", daemon=True)
         self.failed: BaseException | None = None
 
-    def __enter__(self) -> Heartbeat:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -71,7 +71,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Where an outcome happened: message, what was written, under which definition."""
+    """Where an outcome happened: message, what was written, under which definition.
+
+    `settle_seconds` is how long to wait before an unanswered write is settled.
+    """
 
     message: Message
     definition: Definition
@@ -79,6 +82,7 @@ class Scene:
     now: datetime
     chance: float
     probe: bool
+    settle_seconds: float = 0.0
 
     @property
     def attempt(self) -> int:
@@ -86,12 +90,13 @@ class Scene:
         return self.message.attempts + (0 if self.probe else 1)
 
     def event(self, fact: type[Event], **fields: Any) -> Event:
-        return cast("Any", fact)(
+        event: Event = cast("Any", fact)(
             originator_id=self.message.correlation_id,
             originator_version=NEXT,
             timestamp=self.now,
             **{"domain": self.message.domain, **fields},
         )
+        return event
 
     def about(self, fact: type[Event], **fields: Any) -> Event:
         return self.event(
@@ -178,6 +183,14 @@ def acknowledged(
 
 def parked(scene: Scene, detail: str) -> list[Event]:
     return [scene.about(events.MessageParked, detail=detail)]
+
+
+def contradicted(scene: Scene, found: list[Event]) -> list[Event]:
+    """The answer names a record that another correlation holds: what was sent is kept,
+    and a person has to look."""
+    sent = [e for e in found if isinstance(e, events.MessageTransmitted)]
+    detail = "the system answered with a record that belongs to another correlation"
+    return [*sent, *parked(scene, detail)]
 
 
 def unsettled(scene: Scene, detail: str, exchange: Exchange) -> list[Event]:
@@ -280,7 +293,7 @@ def _retryable(
 
 
 def _uncertain(scene: Scene, detail: str, exchange: Exchange) -> list[Event]:
-    return _retryable(scene, detail, exchange, None, "uncertain")
+    return _retryable(scene, detail, exchange, scene.settle_seconds, "uncertain")
 
 
 def _waiting(scene: Scene, kind: str, detail: str, exchange: Exchange) -> list[Event]:

@@ -6,9 +6,9 @@ from collections import OrderedDict, defaultdict
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
+from eventsourcing.persistence import IntegrityError, StoredEvent
 from psycopg.rows import tuple_row
 
-from rps.domain.correlation import Correlation
 from rps.log.append import NEXT, Append, Appended, Fence, LeaseLost
 from rps.workers.lanes import ClaimedIn, Heartbeat, Lanes
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from rps.application import RemoteProcessSync
+    from rps.domain.correlation import Correlation
     from rps.domain.events import ChangeCaptured
 
 CLAIM_MAX = 64
@@ -151,8 +152,15 @@ class Receiver:
             if correlation is not None and not _follows(append, outcome):
                 # Captured in between, or refused: what we hold is not what is stored.
                 self._known.pop(correlation.id, None)
-            if not isinstance(outcome, Appended | LeaseLost):
+            if isinstance(outcome, IntegrityError):
+                # Linked by somebody else since we looked: look again in a moment.
+                self._give_back(append)
+            elif not isinstance(outcome, Appended | LeaseLost):
                 raise outcome
+
+    def _give_back(self, append: Append) -> None:
+        if append.fence is not None:
+            self.lanes.give_back([(*append.fence[:4], PAUSE_SECONDS)])
 
     # --- records captured before they were linked -----------------------------------
 
@@ -200,8 +208,6 @@ class Receiver:
     # --- reading --------------------------------------------------------------------
 
     def _ready(self, ids: list[UUID]) -> Iterable[tuple[UUID, int, ChangeCaptured]]:
-        from eventsourcing.persistence import StoredEvent  # noqa: PLC0415
-
         mapper = self._application.event_mapper
         for key, sequence, state, topic, version in self._ask(READY, ids, CHANGES_MAX):
             event = mapper.to_domain_event(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from psycopg.rows import tuple_row
 
@@ -15,6 +14,7 @@ from rps.workers.lanes import Lanes
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from uuid import UUID
 
     from rps.application import RemoteProcessSync
 

@@ -1,0 +1,98 @@
+"""The receiver judges in order, and finds out where a record belongs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workplace import LOST
+
+if TYPE_CHECKING:
+    from workplace import Workplace
+
+
+def test_a_record_reported_before_its_link_is_known_joins_its_correlation(
+    workplace: Workplace,
+) -> None:
+    zenith = workplace.trackers["zenith"]
+    zenith.after = lambda _write: LOST
+    workplace.title("from acme")
+    workplace.settle()
+    # Z1 exists over there and somebody edits it before we know that it is ours
+    zenith.after = lambda _write: None
+    zenith.edit("Z1", subject="from zenith")
+    workplace.change(
+        "Z1",
+        "zenith",
+        fields={"subject": "from zenith"},
+        revision="2",
+        external_id=None,
+    )
+    workplace.receive()
+    assert workplace.ask("SELECT count(*) FROM links") == [(1,)]
+    workplace.make_due()
+    workplace.settle()
+    workplace.make_due()
+    workplace.settle()
+    assert workplace.ask(
+        "SELECT count(DISTINCT correlation_id), count(*) FROM links"
+    ) == [(1, 2)]
+    acme = workplace.trackers["acme"]
+    assert acme.records["A1"].fields["short_description"] == "from zenith"
+    assert len(zenith.records) == 1
+
+
+def test_a_record_that_names_its_correlation_needs_no_waiting(
+    workplace: Workplace,
+) -> None:
+    workplace.title("from acme")
+    workplace.settle()
+    (correlation,) = workplace.ask("SELECT DISTINCT correlation_id FROM links")[0]
+    receipt = workplace.change(
+        "Z1",
+        "zenith",
+        fields={"subject": "new"},
+        revision="7",
+        external_id=str(correlation),
+    )
+    assert receipt.correlations[0]["correlation_id"] == str(correlation)
+
+
+def test_a_failed_change_holds_up_only_its_own_correlation(
+    workplace: Workplace,
+) -> None:
+    workplace.change("A1", fields={"state": "nonsense"})
+    workplace.title("behind it", "A1")
+    workplace.title("beside it", "A2")
+    workplace.settle()
+    rows = workplace.ask(
+        "SELECT record_id, status::text FROM inbound_queue ORDER BY sequence"
+    )
+    assert rows == [("A1", "error"), ("A1", "ready"), ("A2", "processed")]
+    (detail,) = workplace.ask(
+        "SELECT detail FROM inbound_queue WHERE status = 'error'"
+    )[0]
+    assert "state" in detail
+    assert "nonsense" in detail
+
+
+def test_an_echo_of_our_own_write_is_ignored(workplace: Workplace) -> None:
+    workplace.title("one")
+    workplace.settle()
+    workplace.change(
+        "Z1", "zenith", fields={"subject": "one"}, revision="1", operation="create"
+    )
+    workplace.settle()
+    assert workplace.trackers["acme"].received == []
+    assert workplace.topics()[-1] == "change.ignored"
+
+
+def test_comments_travel_once_and_keep_their_author(workplace: Workplace) -> None:
+    entry = {"id": "e1", "journal": "comments", "text": "hello", "author": "ann"}
+    workplace.change("A1", fields={"short_description": "t"}, entries=[entry])
+    workplace.change("A1", entries=[entry])
+    workplace.settle()
+    zenith = workplace.trackers["zenith"]
+    sent = [each for write in zenith.applied for each in write.entries]
+    assert [(e.text, e.author, e.journal) for e in sent] == [
+        ("hello", "ann", "comments")
+    ]
