@@ -11,8 +11,8 @@ CREATE TYPE stored_event_uuid AS (
 CREATE TABLE rps_events (
     originator_id uuid NOT NULL,
     originator_version bigint NOT NULL,
-    topic text,
-    state bytea,
+    topic text NOT NULL,
+    state bytea NOT NULL,
     notification_id bigserial,
     -- SHA-256 over the hash before it and everything this row says (rps/log/chain.py)
     hash bytea NOT NULL,
@@ -43,7 +43,7 @@ WHERE topic LIKE 'replay.%';
 CREATE TABLE rps_log_head (
     id boolean PRIMARY KEY DEFAULT true CHECK (id),
     notification_id bigint NOT NULL,
-    hash bytea NOT NULL
+    hash bytea NOT NULL CHECK (octet_length(hash) = 32)
 );
 INSERT INTO rps_log_head (notification_id, hash) VALUES (0, sha256('rps log'));
 
@@ -61,6 +61,7 @@ END $$;
 CREATE TRIGGER rps_events_append_only
 BEFORE UPDATE OR DELETE OR TRUNCATE ON rps_events
 FOR EACH STATEMENT EXECUTE FUNCTION rps_log_is_append_only();
+ALTER TABLE rps_events ENABLE ALWAYS TRIGGER rps_events_append_only;
 
 DO $$
 BEGIN
@@ -70,6 +71,9 @@ BEGIN
 EXCEPTION WHEN duplicate_object OR unique_violation THEN
     NULL;  -- another database of this cluster made it at the same moment
 END $$;
+
+-- Whoever runs migrations may serve as well; other logins are granted it by hand.
+GRANT rps_serving TO CURRENT_USER;
 
 GRANT SELECT, INSERT ON rps_events TO rps_serving;
 GRANT USAGE ON SEQUENCE rps_events_notification_id_seq TO rps_serving;

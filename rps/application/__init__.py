@@ -46,6 +46,8 @@ class Contended(Exception):
     """Several people changed this at once; the last one tried too often."""
 
 
+SERVING_ROLE = "rps_serving"
+
 NAMED = {"dbname", "host", "port", "user", "password"}
 """Connection settings the library knows; the others go to libpq beside them."""
 
@@ -54,6 +56,8 @@ class RemoteProcessSync(Application[UUID]):
     """One node's log, and what may be done to it.
 
     Make one in each process, after it was forked; it holds connections and threads.
+    It works as `role`, which may add to the log and read it, and nothing else; with ""
+    as whoever connects (rebuilding views takes their owner).
     """
 
     name = "rps"
@@ -62,14 +66,20 @@ class RemoteProcessSync(Application[UUID]):
         "CREATE_TABLE": "n",
         "POSTGRES_ENABLE_DB_FUNCTIONS": "n",
         "POSTGRES_LOCK_TIMEOUT": "5",
+        "POSTGRES_CONNECT_TIMEOUT": "5",
         "POSTGRES_IDLE_IN_TRANSACTION_SESSION_TIMEOUT": "5",
     }
 
     recorder: LogRecorder
 
-    def __init__(self, database_url: str, *, connections: int = 8) -> None:
+    def __init__(
+        self, database_url: str, *, connections: int = 8, role: str = SERVING_ROLE
+    ) -> None:
         settings = conninfo_to_dict(database_url)
         self._beside = {k: v for k, v in settings.items() if k not in NAMED}
+        if role:
+            options = f"{settings.get('options', '')} -c role={role}"
+            self._beside["options"] = options.strip()
         super().__init__(
             {
                 "POSTGRES_DBNAME": str(settings.get("dbname", "rps")),

@@ -13,10 +13,17 @@ import orjson
 from rps.domain.correlation import Correlation
 from rps.domain.events import ChangeCaptured
 from rps.domain.remote_system import RemoteSystemDisabled
-from rps.log.append import NEXT, Append, Appended, ConfigurationMoved, Duplicate
+from rps.log.append import (
+    NEXT,
+    Append,
+    Appended,
+    ChangeIdReused,
+    ConfigurationMoved,
+    Duplicate,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from rps.application.configuration import (
@@ -74,12 +81,18 @@ class Intake:
         self._lock = Lock()
 
     def capture(
-        self, poster: Poster, changes: Sequence[Mapping[str, Any]], now: datetime
+        self,
+        poster: Poster,
+        changes: Sequence[Mapping[str, Any]],
+        now: datetime,
+        allow: Callable[[Configuration], object] = lambda _configuration: None,
     ) -> list[Receipt]:
         """Commit `changes` together and receipt each.
 
-        Raises SystemUnknown, RemoteSystemDisabled, ChangeIdReused; OperationalError
-        when the database is away. In all of these nothing was recorded.
+        `allow` is asked about every configuration newer than the one at hand, and
+        raises where the poster may no longer post. Raises SystemUnknown,
+        RemoteSystemDisabled, ChangeIdReused; OperationalError when the database is
+        away. In all of these nothing was recorded.
         """
         configuration = self._reader.current
         for _ in range(TRIES):
@@ -92,11 +105,13 @@ class Intake:
                 newest = self._reader.refresh()
                 if newest is not configuration:
                     configuration = newest
+                    allow(configuration)
                     continue
             try:
                 return self._record(poster, changes, matched, configuration, now)
             except ConfigurationMoved:
                 configuration = self._reader.refresh()
+                allow(configuration)
         raise ConfigurationMoved("the configuration keeps changing; try again")
 
     def _record(
@@ -118,6 +133,8 @@ class Intake:
             outcome = self._recorder.append(
                 [Append(events, configuration=configuration.position, capture=True)]
             )[0]
+            if isinstance(outcome, ChangeIdReused):
+                raise _naming_the_change(outcome, matched)
             if not isinstance(outcome, Appended):
                 raise outcome
             positions = outcome.positions
@@ -172,6 +189,15 @@ class Intake:
             if len(self._links) >= LINKS_REMEMBERED:
                 self._links.clear()
             self._links[key] = correlation_id
+
+
+def _naming_the_change(
+    reused: ChangeIdReused, matched: list[tuple[list[Route], str]]
+) -> ChangeIdReused:
+    """A change may have made several events: name the change, not the event."""
+    changes = [index for index, (routes, _) in enumerate(matched) for _ in routes]
+    index = None if reused.index is None else changes[reused.index]
+    return ChangeIdReused(str(reused), index)
 
 
 def _key(route: Route, change: Mapping[str, Any]) -> tuple[UUID, str, str]:

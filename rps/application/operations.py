@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from uuid import UUID
 
 from rps.domain.correlation import Correlation
@@ -10,10 +10,11 @@ from rps.domain.replay import Replay
 from rps.log.append import Append, Appended, Fence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     from rps.application import RemoteProcessSync
+    from rps.domain.aggregate import Event
     from rps.projections.lookup import QueuedChange, QueuedMessage, Selector
 
 LANES_MAX = 10_000
@@ -35,16 +36,24 @@ class ReplayTooLarge(ValueError):
     """The selection reaches more lanes than one replay takes; narrow it."""
 
 
-class Operations:
-    """Commands on queued entries. `claim` gives the epoch of a lane, None when held."""
+class Leases(Protocol):
+    """Holding one lane at a time."""
 
-    def __init__(
-        self,
-        application: RemoteProcessSync,
-        claim: Callable[[UUID, str, str], int | None],
-    ) -> None:
+    def claim(self, correlation_id: UUID, direction: str, member: str) -> int | None:
+        """The epoch of this lane; None while somebody else holds it."""
+        ...
+
+    def give_back(self, lanes: Sequence[tuple[UUID, str, str, int, float]]) -> None:
+        """Let go of (correlation, direction, member, epoch); due again in seconds."""
+        ...
+
+
+class Operations:
+    """Commands on queued entries, each under its lane's lease."""
+
+    def __init__(self, application: RemoteProcessSync, leases: Leases) -> None:
         self._application = application
-        self._claim = claim
+        self._leases = leases
 
     def retry_message(
         self, domain: str, message_id: UUID, reason: str, actor: str, now: datetime
@@ -242,19 +251,29 @@ class Operations:
         tell: Callable[[Correlation], object],
     ) -> None:
         """Say something to a correlation while nobody else works on this lane."""
-        epoch = self._claim(correlation_id, direction, member)
+        epoch = self._leases.claim(correlation_id, direction, member)
         if epoch is None and self._application.lookup.has_lane(
             correlation_id, direction, member
         ):
             raise LaneBusy(f"{correlation_id} {member}".strip())
+        fence = (
+            None if epoch is None else Fence(correlation_id, direction, member, epoch)
+        )
+        try:
+            events = self._told(correlation_id, tell)
+        except BaseException:
+            if fence is not None:
+                self._leases.give_back([(*fence[:4], 0.0)])
+            raise
+        outcome = self._application.recorder.append([Append(events, fence)])[0]
+        if not isinstance(outcome, Appended):
+            raise outcome
+
+    def _told(
+        self, correlation_id: UUID, tell: Callable[[Correlation], object]
+    ) -> Sequence[Event]:
         correlation = self._application.find(Correlation, correlation_id)
         if correlation is None:
             raise NotFound(f"no correlation {correlation_id}")
         tell(correlation)
-        events = cast("Any", correlation.collect_events())
-        fence = (
-            None if epoch is None else Fence(correlation_id, direction, member, epoch)
-        )
-        outcome = self._application.recorder.append([Append(events, fence)])[0]
-        if not isinstance(outcome, Appended):
-            raise outcome
+        return cast("Sequence[Event]", correlation.collect_events())

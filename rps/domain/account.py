@@ -71,11 +71,12 @@ class Account(Aggregate):
     def issue_token(
         self, token_id: str, sha256: str, lifetime_days: int, actor: str, now: datetime
     ) -> datetime:
-        """Remember a token by its hash; answers when it expires."""
+        """Remember a token by its hash; answers when it expires, 1 to 365 days on."""
         live = [t for t in self.tokens.values() if t.expires_at > now]
         if len(live) >= TOKENS_MAX:
             raise TooManyTokens(self.name)
-        expires_at = now + timedelta(days=min(lifetime_days, LIFETIME_DAYS_MAX))
+        lifetime = min(max(lifetime_days, 1), LIFETIME_DAYS_MAX)
+        expires_at = now + timedelta(days=lifetime)
         self.happened(
             AccountTokenIssued,
             now,

@@ -23,7 +23,7 @@ A = TypeVar("A", bound="Aggregate")
 
 
 class Event(AggregateEvent):
-    """A fact on an aggregate's stream. Fields are plain data; `domain` is its tenant."""
+    """A fact on an aggregate's stream, in plain data; `domain` is its tenant."""
 
     TOPIC: ClassVar[str]
     aggregate_class: ClassVar[type[Aggregate]]

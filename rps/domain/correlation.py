@@ -4,31 +4,40 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rps.domain import events, flow
+from rps.domain import events, flow, plan
 from rps.domain.aggregate import identity, records
-from rps.domain.merge import Merge, Sighting, merge, stamp
-from rps.domain.state import DELETED, CorrelationState, Link, Pending
+from rps.domain.merge import Merge, Sighting, Terms, merge, stamp
+from rps.domain.plan import Case, Verdict
+from rps.domain.queued import MessageUnknown, QueuedEntries
+from rps.domain.state import DELETED, Link, Pending
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
     from uuid import UUID
 
-    from rps.domain.agreement import Definition, Member
+    from rps.domain.aggregate import Event
+    from rps.domain.agreement import Definition
     from rps.domain.events import ChangeCaptured
+
+__all__ = ["HOPS_MAX", "READ_SOURCES", "Correlation", "MessageUnknown"]
 
 HOPS_MAX = 8
 """How many systems one change may have passed before it is taken for a loop."""
 
+READ_SOURCES = ("read_back", "poll")
+"""Changes that are the whole record as it was read, not what was reported of it."""
 
-class MessageUnknown(LookupError):
-    """The correlation has no such message waiting."""
 
+class Correlation(QueuedEntries):
+    """One shared record. All commands are handed `now` and decide without I/O.
 
-class Correlation(CorrelationState):
-    """One shared record. All commands are handed `now` and decide without I/O."""
+    A member's changes are judged only while none of its messages is under way or
+    uncertain: settle before you judge.
+    """
 
     @staticmethod
-    def id_of(definition: str, member: str, table: str, record_id: str) -> Any:
+    def id_of(definition: str, member: str, table: str, record_id: str) -> UUID:
         """The id of the correlation that this record opens."""
         return identity("correlation", definition, member, table, record_id)
 
@@ -43,29 +52,29 @@ class Correlation(CorrelationState):
         now: datetime,
     ) -> None:
         """Decide about one captured change: accepted, ignored or failed."""
-        member = definition.members.get(captured.member)
-        reason = self._objection(captured, member)
-        if reason or member is None:
-            self._ignore(captured, sequence, reason or "not captured", Merge(), now)
+        case = Case(captured, sequence, definition, revision, now)
+        if reason := self._objection(case):
+            self._ignore(case, reason)
+            self._park_moved(case, reason)
             return
         try:
-            fields = flow.inbound(member, definition, captured.fields).fields
-            entries = self._new_entries(captured, definition, member)
+            seen = _sighting(case)
+            entries = self._new_entries(case)
         except flow.MappingRefused as refused:
-            self._fail(captured, sequence, refused, now)
+            self._fail(case, refused)
+            self._park_moved(case, str(refused))
             return
-        if captured.operation == "delete":
-            fields = {DELETED: True}
-        self._merge(captured, sequence, definition, revision, fields, entries, now)
+        self._decide(case, seen, entries)
 
     def move(
         self, captured: ChangeCaptured, sequence: int, owner: UUID, now: datetime
     ) -> None:
         """Note that a captured change belongs to the correlation `owner`."""
-        self._ignore(captured, sequence, f"moved to {owner}", Merge(), now)
+        self._ignored(captured, sequence, f"moved to {owner}", now)
 
-    def _objection(self, captured: ChangeCaptured, member: Member | None) -> str:
-        if member is None:
+    def _objection(self, case: Case) -> str:
+        captured = case.captured
+        if captured.member not in case.definition.members:
             return "not captured: the definition has no such member any more"
         if captured.hop > HOPS_MAX:
             return f"hop limit: passed {captured.hop} systems"
@@ -73,100 +82,76 @@ class Correlation(CorrelationState):
             return "not linked: a record nobody shares was deleted"
         if self.opened and not self.active:
             return "not captured: the correlation is inactive"
+        link = self.links.get(captured.member)
+        if link and link.record_id not in (None, captured.record_id):
+            return f"not linked: the member's record here is {link.record_id}"
         return ""
 
-    def _new_entries(
-        self, captured: ChangeCaptured, definition: Definition, member: Member
-    ) -> list[dict[str, Any]]:
-        known = self.entry_ids
-        arrived = [
-            {**entry, "id": f"{captured.member}:{entry['id']}"}
+    def _new_entries(self, case: Case) -> list[dict[str, Any]]:
+        """Entries nobody has shared yet. One that we wrote comes back under the id we
+        gave it, one of the member's own under an id of its own."""
+        captured = case.captured
+        arrived = {
+            f"{captured.member}:{entry['id']}": entry
             for entry in captured.entries
-        ]
-        return [
-            entry
-            for entry in flow.inbound_entries(member, definition, arrived)
-            if entry["id"] not in known
-        ]
-
-    def _merge(
-        self,
-        captured: ChangeCaptured,
-        sequence: int,
-        definition: Definition,
-        revision: int,
-        fields: dict[str, Any],
-        entries: list[dict[str, Any]],
-        now: datetime,
-    ) -> None:
-        member = definition.members[captured.member]
-        link = self.links.get(captured.member) or Link()
-        seen = Sighting(
-            captured.member,
-            captured.record_revision,
-            fields,
-            stamp(
-                _milliseconds(captured.changed_at),
-                int(captured.timestamp.timestamp() * 1000),
-            ),
+            if entry["id"] not in self.entry_ids
+        }
+        return flow.inbound_entries(
+            case.member,
+            case.definition,
+            [
+                {**entry, "id": key}
+                for key, entry in arrived.items()
+                if key not in self.entry_ids
+            ],
         )
 
-        def normalised(name: str, value: Any) -> Any:
-            return flow.normalised(member, definition, name, value)
-
-        result = merge(self.fields, link, seen, definition.fields, normalised)
-        self._open(captured, definition, revision, now)
-        self._record_conflicts(captured, result, now)
+    def _decide(
+        self, case: Case, seen: Sighting, entries: list[dict[str, Any]]
+    ) -> None:
+        member, definition = case.member, case.definition
+        link = self.links.get(member.name) or Link()
+        terms = Terms(
+            definition.fields,
+            _normaliser(case),
+            member.fields if "update" in member.deliver else (),
+            self.waiting(member.name),
+        )
+        result = merge(self.fields, link, seen, terms)
+        complete = _is_complete(case, link)
+        self._open(case)
+        self._tell_conflicts(case, result)
         version = self.shared_version + 1 if result.values else self.shared_version
-        agreed = {n: v or version for n, v in result.agreed.items()}
-        messages = self._plan(
-            captured, definition, result, entries, version, agreed, sequence
-        )
-        if not (result.values or entries or messages):
-            reason = "late: superseded at the member" if result.late else "echo"
-            self._ignore(captured, sequence, reason, result, now, agreed)
+        agreed = {name: v or version for name, v in result.agreed.items()}
+        verdict = Verdict(result, entries, version, agreed)
+        messages = plan.messages(self, case, verdict)
+        if result.values or entries or messages:
+            self._accept(case, verdict, messages, complete=complete)
         else:
-            self.happened(
-                events.ChangeAccepted,
-                now,
-                definition=captured.definition,
-                process_event=captured.process_event,
-                revision=revision,
-                sequence=sequence,
-                change_id=captured.change_id,
-                member=captured.member,
-                record_id=captured.record_id,
-                record_revision=captured.record_revision,
-                version=version,
-                values=result.values,
-                stamps={n: list(s) for n, s in result.stamps.items()},
-                bases=result.bases,
-                agreed=agreed,
-                entries=entries,
-                messages=messages,
+            reason = _nothing_new(result)
+            self._ignored(
+                case.captured, case.sequence, reason, case.now, verdict, complete
             )
-        self._revise(captured, definition, revision, now)
+        self._settle_held(case, verdict)
+        if result.values.get(DELETED) is False:
+            self._withdraw_deletes(case)
+        self._revise(case, verdict)
 
-    def _open(
-        self,
-        captured: ChangeCaptured,
-        definition: Definition,
-        revision: int,
-        now: datetime,
-    ) -> None:
+    def _open(self, case: Case) -> None:
+        captured = case.captured
         if not self.opened:
             self.happened(
                 events.CorrelationOpened,
-                now,
+                case.now,
                 definition=captured.definition,
-                process_event=definition.process_event,
-                revision=revision,
+                process_event=case.definition.process_event,
+                revision=case.revision,
             )
         link = self.links.get(captured.member)
         if link is None or link.record_id is None:
             self.happened(
                 events.CorrelationLinked,
-                now,
+                case.now,
                 definition=captured.definition,
                 member=captured.member,
                 system=captured.system,
@@ -175,34 +160,78 @@ class Correlation(CorrelationState):
                 record_revision=None,
             )
 
-    def _record_conflicts(
-        self, captured: ChangeCaptured, result: Merge, now: datetime
-    ) -> None:
+    def _tell_conflicts(self, case: Case, result: Merge) -> None:
         for conflict in result.conflicts:
-            common = {
-                "change_id": captured.change_id,
-                "member": captured.member,
+            shown: dict[str, Any] = {
+                "change_id": case.captured.change_id,
+                "member": case.captured.member,
                 "field": conflict.field,
                 "base": conflict.base,
                 "mine": conflict.mine,
                 "theirs": conflict.theirs,
                 "policy": conflict.policy,
             }
-            if conflict.winner == "open":
-                self.happened(events.ConflictOpened, now, **common)
-            else:
+            fact: type[Event] = events.ConflictOpened
+            if conflict.winner != "open":
+                fact, shown["winner"] = events.ConflictRecorded, conflict.winner
+            self.happened(fact, case.now, **shown)
+
+    def _settle_held(self, case: Case, verdict: Verdict) -> None:
+        """An open conflict is over when the member comes to hold the shared value."""
+        for name in verdict.agreed:
+            if (case.member.name, name) in self.held:
                 self.happened(
-                    events.ConflictRecorded, now, winner=conflict.winner, **common
+                    events.ConflictResolved,
+                    case.now,
+                    member=case.member.name,
+                    field=name,
+                    value=self.fields[name].value,
+                    actor="rps",
+                    reason=f"both sides agree since change {case.captured.change_id}",
                 )
 
-    def _ignore(
+    def _accept(
+        self,
+        case: Case,
+        verdict: Verdict,
+        messages: list[dict[str, Any]],
+        *,
+        complete: bool,
+    ) -> None:
+        captured, result = case.captured, verdict.merge
+        self.happened(
+            events.ChangeAccepted,
+            case.now,
+            definition=captured.definition,
+            process_event=captured.process_event,
+            revision=case.revision,
+            sequence=case.sequence,
+            change_id=captured.change_id,
+            member=captured.member,
+            record_id=captured.record_id,
+            record_revision=captured.record_revision,
+            version=verdict.version,
+            values=result.values,
+            stamps={name: list(each) for name, each in result.stamps.items()},
+            bases=result.bases,
+            agreed=verdict.agreed,
+            entries=verdict.entries,
+            messages=messages,
+            late=result.late,
+            complete=complete,
+        )
+
+    def _ignore(self, case: Case, reason: str) -> None:
+        self._ignored(case.captured, case.sequence, reason, case.now)
+
+    def _ignored(
         self,
         captured: ChangeCaptured,
         sequence: int,
         reason: str,
-        result: Merge,
         now: datetime,
-        agreed: dict[str, int] | None = None,
+        verdict: Verdict | None = None,
+        complete: bool = False,
     ) -> None:
         self.domain = self.domain or captured.domain
         self.happened(
@@ -215,23 +244,19 @@ class Correlation(CorrelationState):
             record_id=captured.record_id,
             record_revision=captured.record_revision,
             reason=reason,
-            bases=result.bases,
-            agreed=agreed or {},
+            bases=verdict.merge.bases if verdict else {},
+            agreed=verdict.agreed if verdict else {},
+            late=verdict.merge.late if verdict else [],
+            complete=complete,
         )
 
-    def _fail(
-        self,
-        captured: ChangeCaptured,
-        sequence: int,
-        refused: flow.MappingRefused,
-        now: datetime,
-    ) -> None:
+    def _fail(self, case: Case, refused: flow.MappingRefused) -> None:
         self.happened(
             events.ChangeFailed,
-            now,
-            sequence=sequence,
-            change_id=captured.change_id,
-            member=captured.member,
+            case.now,
+            sequence=case.sequence,
+            change_id=case.captured.change_id,
+            member=case.captured.member,
             field=refused.field,
             value=refused.value,
             detail=str(refused),
@@ -239,268 +264,117 @@ class Correlation(CorrelationState):
 
     # --- what goes out --------------------------------------------------------------
 
-    def _plan(
-        self,
-        captured: ChangeCaptured,
-        definition: Definition,
-        result: Merge,
-        entries: list[dict[str, Any]],
-        version: int,
-        agreed: dict[str, int],
-        sequence: int,
-    ) -> list[dict[str, Any]]:
-        """The messages this change makes, one a member that has to be told."""
-        after = {n: f.value for n, f in self.fields.items()} | result.values
-        versions = {n: f.version for n, f in self.fields.items()}
-        versions |= dict.fromkeys(result.values, version)
-        planned = []
-        for name, member in definition.members.items():
-            if name == captured.member:
-                changed = self._still_behind(name, result, agreed, versions)
-                told: list[dict[str, Any]] = []
-            else:
-                changed, told = list(result.values), entries
-            message = self._message(
-                name, member, definition, changed, told, after, versions
-            )
-            if message is not None:
-                message["message_id"] = str(
-                    identity("message", str(self.id), str(sequence), name)
-                )
-                message["origin"] = [*captured.origin, captured.member]
-                message["hop"] = captured.hop + 1
-                if name not in captured.origin:
-                    planned.append(message)
-        return planned
-
-    def _still_behind(
-        self,
-        name: str,
-        result: Merge,
-        agreed: dict[str, int],
-        versions: dict[str, int],
-    ) -> list[str]:
-        """Fields the sender itself has to be told again and no message tells it yet."""
-        waiting = {
-            (field, pending.versions[field])
-            for pending in self.pending.values()
-            if pending.member == name
-            for field in pending.fields
-        }
-        return [
-            field
-            for field in result.behind
-            if (field, versions[field]) not in waiting and field not in agreed
-        ]
-
-    def _message(
-        self,
-        name: str,
-        member: Member,
-        definition: Definition,
-        changed: list[str],
-        entries: list[dict[str, Any]],
-        after: dict[str, Any],
-        versions: dict[str, int],
-    ) -> dict[str, Any] | None:
-        link = self.links.get(name) or Link()
-        if (gone := link.base.get(DELETED)) is not None and gone.value:
-            return None
-        gone_here = bool(after.get(DELETED))
-        known = link.record_id is not None or any(
-            p.member == name and p.operation == "create" for p in self.pending.values()
-        )
-        if gone_here:
-            operation = "delete"
-        else:
-            operation = "update" if known else "create"
-        if operation not in member.deliver or (gone_here and not known):
-            return None
-        mapped = member.fields
-        wanted = [n for n in (changed if known else after) if n in mapped]
-        if gone_here:
-            wanted = [DELETED] if DELETED in changed else []
-        told = flow.shared_entries_for(member, entries)
-        if not wanted and not told:
-            return None
-        return {
-            "member": name,
-            "system": member.system,
-            "table": member.table,
-            "operation": operation,
-            "fields": {n: after[n] for n in wanted},
-            "versions": {n: versions[n] for n in wanted},
-            "entries": told,
-        }
-
-    def _revise(
-        self,
-        captured: ChangeCaptured,
-        definition: Definition,
-        revision: int,
-        now: datetime,
-    ) -> None:
+    def _revise(self, case: Case, verdict: Verdict) -> None:
         """Make waiting messages to the sender fit what it was just seen to hold."""
-        link = self.links[captured.member]
-        for pending in list(self.pending.values()):
-            if pending.member != captured.member or pending.operation == "create":
-                continue
-            kept = [
-                n
-                for n in pending.fields
-                if pending.versions[n] > link.agreed.get(n, 0)
-                or self.fields[n].version < pending.versions[n]
-            ]
-            if len(kept) == len(pending.fields) and pending.failed != "moved":
-                continue
-            if not kept and not pending.entries:
-                self.skip_message(
-                    pending.message_id,
-                    f"superseded by change {captured.change_id}",
-                    "rps",
-                    now,
+        for pending in self.waiting(case.member.name):
+            kept = plan.still_to_send(self, pending, verdict)
+            is_gone = self.links[pending.member].deleted
+            if is_gone or not (kept or pending.entries):
+                self.happened(
+                    events.MessageSkipped,
+                    case.now,
+                    message_id=pending.message_id,
+                    member=pending.member,
+                    reason=f"superseded by change {case.captured.change_id}",
+                    actor="rps",
+                    superseded=True,
                 )
-            else:
-                self._revised(pending, kept, revision, now)
+            elif (
+                len(kept) < len(pending.fields)
+                or pending.failed == "moved"
+                or pending.operation == "create"
+            ):
+                operation = "delete" if DELETED in kept else "update"
+                reason = "the member's record moved"
+                self._revised(case, pending, operation, kept, reason)
+
+    def _withdraw_deletes(self, case: Case) -> None:
+        """The record is kept after all: nobody else is to delete it any more."""
+        for pending in list(self.pending.values()):
+            if pending.operation == "delete" and pending.member != case.member.name:
+                self._revised(case, pending, "update", [], "the record is kept")
 
     def _revised(
-        self, pending: Pending, kept: list[str], revision: int, now: datetime
+        self, case: Case, pending: Pending, operation: str, kept: list[str], reason: str
     ) -> None:
         self.happened(
             events.MessageRevised,
-            now,
+            case.now,
             message_id=pending.message_id,
             member=pending.member,
             generation=pending.generation + 1,
-            operation=pending.operation,
-            fields={n: pending.fields[n] for n in kept},
-            versions={n: pending.versions[n] for n in kept},
+            operation=operation,
+            fields={name: pending.fields[name] for name in kept},
+            versions={name: pending.versions[name] for name in kept},
             entries=pending.entries,
             origin=pending.origin,
             hop=pending.hop,
-            definition_revision=revision,
-            reason="the member's record moved",
-        )
-
-    # --- what a person or a worker says ---------------------------------------------
-
-    def skip_message(
-        self, message_id: str, reason: str, actor: str, now: datetime
-    ) -> None:
-        pending = self._waiting(message_id)
-        self.happened(
-            events.MessageSkipped,
-            now,
-            message_id=message_id,
-            member=pending.member,
+            definition_revision=case.revision,
             reason=reason,
-            actor=actor,
         )
 
-    def retry_message(
-        self, message_id: str, reason: str, actor: str, now: datetime
-    ) -> None:
-        pending = self._waiting(message_id)
-        self.happened(
-            events.MessageRetried,
-            now,
-            message_id=message_id,
-            member=pending.member,
-            reason=reason,
-            actor=actor,
-        )
+    def _park_moved(self, case: Case, detail: str) -> None:
+        """A message that waits for a judgement which does not come waits for a person
+        instead."""
+        for pending in self.waiting(case.captured.member):
+            if pending.failed == "moved":
+                self.happened(
+                    events.MessageParked,
+                    case.now,
+                    message_id=pending.message_id,
+                    member=pending.member,
+                    detail=detail,
+                )
 
-    def retry_change(
-        self, sequence: int, change_id: str, reason: str, actor: str, now: datetime
-    ) -> None:
-        self.happened(
-            events.ChangeRetried,
-            now,
-            sequence=sequence,
-            change_id=change_id,
-            reason=reason,
-            actor=actor,
-        )
 
-    def skip_change(
-        self, sequence: int, change_id: str, reason: str, actor: str, now: datetime
-    ) -> None:
-        self.happened(
-            events.ChangeSkipped,
-            now,
-            sequence=sequence,
-            change_id=change_id,
-            reason=reason,
-            actor=actor,
-        )
+def _sighting(case: Case) -> Sighting:
+    """What the change shows, in shared names and values. Raises MappingRefused."""
+    captured = case.captured
+    fields = flow.inbound(case.member, case.definition, captured.fields).fields
+    if captured.operation == "delete":
+        fields = {DELETED: True}
+    changed_at = None
+    if captured.changed_at:
+        changed_at = flow.epoch_milliseconds(captured.changed_at)
+    captured_at = int(captured.timestamp.timestamp() * 1000)
+    return Sighting(
+        captured.member,
+        captured.record_revision,
+        fields,
+        stamp(changed_at, captured_at),
+    )
 
-    def _waiting(self, message_id: str) -> Pending:
-        if message_id not in self.pending:
-            raise MessageUnknown(message_id)
-        return self.pending[message_id]
 
-    def replay(
-        self,
-        replay_id: str,
-        member_name: str,
-        fields: list[str],
-        entries: list[dict[str, Any]],
-        definition: Definition,
-        revision: int,
-        reason: str,
-        actor: str,
-        now: datetime,
-    ) -> bool:
-        """Make a message that brings `fields` at the member to their shared values.
+def _normaliser(case: Case) -> Callable[[str, Any], Any]:
+    member, definition = case.member, case.definition
 
-        Said twice with the same `replay_id`, nothing happens. False: nothing to send.
-        """
-        message = self.replay_message(
-            replay_id, member_name, fields, entries, definition
-        )
-        if message is None:
-            return False
-        self.happened(
-            events.MessageReplayed,
-            now,
-            definition=self.definition,
-            process_event=self.process_event,
-            revision=revision,
-            replay_id=replay_id,
-            message=message,
-            reason=reason,
-            actor=actor,
-        )
+    def normalised(name: str, value: Any) -> Any:
+        return flow.normalised(member, definition, name, value)
+
+    return normalised
+
+
+def _is_complete(case: Case, link: Link) -> bool:
+    """Whether the whole record is known at the revision of this change.
+
+    A change that shows only some fields tells nothing of those which another change,
+    still on its way, may have set before it, unless it follows right on what is known.
+    """
+    captured = case.captured
+    if captured.operation != "update" or captured.source in READ_SOURCES:
         return True
-
-    def replay_message(
-        self,
-        replay_id: str,
-        member_name: str,
-        fields: list[str],
-        entries: list[dict[str, Any]],
-        definition: Definition,
-    ) -> dict[str, Any] | None:
-        """What `replay` would send; None where the member is not to be told anything."""
-        member = definition.members.get(member_name)
-        if member is None:
-            return None
-        after = {n: f.value for n, f in self.fields.items()}
-        versions = {n: f.version for n, f in self.fields.items()}
-        wanted = [n for n in fields if n in after]
-        message = self._message(
-            member_name, member, definition, wanted, entries, after, versions
-        )
-        if message is not None:
-            message["message_id"] = str(
-                identity("replay", replay_id, str(self.id), member_name)
-            )
-            message["origin"], message["hop"] = [], 0
-        return message
+    if captured.fields.keys() >= case.member.by_field.keys():
+        return True
+    before, shown = link.revision or "", captured.record_revision or ""
+    if not (before.isdecimal() and shown.isdecimal()):
+        return False
+    return int(shown) == int(before) + 1
 
 
-def _milliseconds(text: str) -> int | None:
-    return flow.epoch_milliseconds(text) if text else None
+def _nothing_new(result: Merge) -> str:
+    if result.conflicts:
+        return f"kept: {result.conflicts[0].field} stays as others made it"
+    return "late: superseded at the member" if result.late else "echo"
 
 
 for _event in events.EVENTS:

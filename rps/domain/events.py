@@ -15,10 +15,47 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from rps.domain.aggregate import Event
+from rps.domain.message_events import (
+    MessageAcknowledged,
+    MessageFailed,
+    MessageParked,
+    MessageReplayed,
+    MessageRetried,
+    MessageRevised,
+    MessageSkipped,
+    MessageTransmitted,
+)
 from rps.domain.state import CorrelationState, Held, Link, Pending, Shared
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
+
+__all__ = [
+    "EVENTS",
+    "ChangeAccepted",
+    "ChangeCaptured",
+    "ChangeFailed",
+    "ChangeIgnored",
+    "ChangeRetried",
+    "ChangeSkipped",
+    "ConflictOpened",
+    "ConflictRecorded",
+    "ConflictResolved",
+    "CorrelationDeactivated",
+    "CorrelationLinked",
+    "CorrelationOpened",
+    "CorrelationReactivated",
+    "CorrelationUnlinked",
+    "MessageAcknowledged",
+    "MessageFailed",
+    "MessageParked",
+    "MessageReplayed",
+    "MessageRetried",
+    "MessageRevised",
+    "MessageSkipped",
+    "MessageTransmitted",
+]
 
 _again = cast("Any", replace)  # the library's metaclass hides the fields from mypy
 
@@ -63,13 +100,14 @@ class ChangeCaptured(Event):
 
     def moved_to(self, owner: UUID, version: int, sequence: int) -> ChangeCaptured:
         """The same change, captured on the stream of the correlation it belongs to."""
-        return _again(
+        moved: ChangeCaptured = _again(
             self,
             originator_id=owner,
             originator_version=version,
             sequence=sequence,
             source="moved",
         )
+        return moved
 
 
 class CorrelationOpened(Event):
@@ -101,9 +139,12 @@ class CorrelationLinked(Event):
     record_revision: str | None
 
     def apply(self, aggregate: CorrelationState) -> None:
-        link = aggregate.links.setdefault(self.member, Link())
+        link = aggregate.links.get(self.member)
+        if link is None or link.record_id not in (None, self.record_id):
+            link = aggregate.links[self.member] = Link()
         link.system, link.table = self.system, self.table
-        link.record_id, link.revision = self.record_id, self.record_revision
+        link.record_id = self.record_id
+        link.revision = self.record_revision or link.revision
 
 
 class CorrelationUnlinked(Event):
@@ -145,7 +186,10 @@ class ChangeAccepted(Event):
     """A captured change, judged: what of it is now shared, and who is to be told.
 
     `messages` are `{message_id, member, system, table, operation, fields, versions,
-    entries, origin, hop}`.
+    entries, origin, hop}`. `late` are captured fields that had been replaced at the
+    member by what was known already: kept here as evidence, never shared. `complete`
+    says that the member's record is known as a whole at `record_revision`, so that a
+    conditional write may be computed against it.
     """
 
     TOPIC = "change.accepted"
@@ -165,6 +209,8 @@ class ChangeAccepted(Event):
     agreed: dict[str, int]
     entries: list[dict[str, Any]]
     messages: list[dict[str, Any]]
+    late: Sequence[str] = ()
+    complete: bool = True
 
     def apply(self, aggregate: CorrelationState) -> None:
         for name, value in self.values.items():
@@ -172,7 +218,13 @@ class ChangeAccepted(Event):
                 value, self.version, tuple(self.stamps[name]), self.member
             )
         aggregate.shared_version = max(aggregate.shared_version, self.version)
-        aggregate.learn(self.member, self.bases, self.agreed, self.record_revision)
+        aggregate.learn(
+            self.member,
+            self.bases,
+            self.agreed,
+            self.record_revision,
+            complete=self.complete,
+        )
         aggregate.entry_ids.update(entry["id"] for entry in self.entries)
         for message in self.messages:
             aggregate.expect(Pending.of(message))
@@ -181,7 +233,8 @@ class ChangeAccepted(Event):
 class ChangeIgnored(Event):
     """A captured change that changes nothing here, and why.
 
-    Reasons: `echo`, `late`, `not captured`, `hop limit`, `not linked`, `moved to …`.
+    Reasons: `echo`, `late`, `kept`, `not captured`, `hop limit`, `not linked`,
+    `moved to …`. `late` and `complete` as in ChangeAccepted.
     """
 
     TOPIC = "change.ignored"
@@ -195,9 +248,19 @@ class ChangeIgnored(Event):
     reason: str
     bases: dict[str, Any]
     agreed: dict[str, int]
+    late: Sequence[str] = ()
+    complete: bool = True
 
     def apply(self, aggregate: CorrelationState) -> None:
-        aggregate.learn(self.member, self.bases, self.agreed, self.record_revision)
+        if not aggregate.opened:
+            return
+        aggregate.learn(
+            self.member,
+            self.bases,
+            self.agreed,
+            self.record_revision,
+            complete=self.complete,
+        )
 
 
 class ChangeFailed(Event):
@@ -280,146 +343,6 @@ class ConflictResolved(Event):
 
     def apply(self, aggregate: CorrelationState) -> None:
         aggregate.held.pop((self.member, self.field), None)
-
-
-class MessageTransmitted(Event):
-    """The message went over the wire: what was sent, and what came back."""
-
-    TOPIC = "message.transmitted"
-
-    message_id: str
-    member: str
-    attempt: int
-    delivery_id: str
-    operation: str
-    record_id: str | None
-    if_match: str | None
-    fields: dict[str, Any]
-    entry_ids: list[str]
-    request_sha256: str
-    status: int | None
-    response: str
-    seconds: float
-
-    def apply(self, aggregate: CorrelationState) -> None:
-        if message := aggregate.pending.get(self.message_id):
-            message.attempt = self.attempt
-
-
-class MessageAcknowledged(Event):
-    """The member holds it. `stored` is what it made of the values (shared form)."""
-
-    TOPIC = "message.acknowledged"
-
-    message_id: str
-    member: str
-    record_id: str
-    record_revision: str | None
-    stored: dict[str, Any]
-    agreed: dict[str, int]
-    settled_by: str
-
-    def apply(self, aggregate: CorrelationState) -> None:
-        aggregate.learn(self.member, self.stored, self.agreed, self.record_revision)
-        aggregate.pending.pop(self.message_id, None)
-
-
-class MessageFailed(Event):
-    """An attempt that did not succeed. `retry_at` None: not by itself.
-
-    Kinds: `retryable`, `permanent`, `uncertain`, `moved`, `credentials`, `gone`.
-    """
-
-    TOPIC = "message.failed"
-
-    message_id: str
-    member: str
-    attempt: int
-    kind: str
-    status: int | None
-    detail: str
-    retry_at: str | None
-
-    def apply(self, aggregate: CorrelationState) -> None:
-        if message := aggregate.pending.get(self.message_id):
-            message.attempt, message.failed = self.attempt, self.kind
-
-
-class MessageParked(Event):
-    """It waits for a person; its lane waits with it, nothing else does."""
-
-    TOPIC = "message.parked"
-
-    message_id: str
-    member: str
-    detail: str
-
-
-class MessageRetried(Event):
-    TOPIC = "message.retried"
-
-    message_id: str
-    member: str
-    reason: str
-    actor: str
-
-    def apply(self, aggregate: CorrelationState) -> None:
-        if message := aggregate.pending.get(self.message_id):
-            message.attempt = 0
-
-
-class MessageSkipped(Event):
-    """It will not be sent: a named person said so, or a later value replaced all of it."""
-
-    TOPIC = "message.skipped"
-
-    message_id: str
-    member: str
-    reason: str
-    actor: str
-
-    def apply(self, aggregate: CorrelationState) -> None:
-        aggregate.pending.pop(self.message_id, None)
-
-
-class MessageRevised(Event):
-    """A message not yet delivered, made anew after its member's record moved."""
-
-    TOPIC = "message.revised"
-
-    message_id: str
-    member: str
-    generation: int
-    operation: str
-    fields: dict[str, Any]
-    versions: dict[str, int]
-    entries: list[dict[str, Any]]
-    origin: list[str]
-    hop: int
-    definition_revision: int
-    reason: str
-
-    def apply(self, aggregate: CorrelationState) -> None:
-        if message := aggregate.pending.get(self.message_id):
-            message.generation, message.failed = self.generation, ""
-            message.fields, message.versions = dict(self.fields), dict(self.versions)
-
-
-class MessageReplayed(Event):
-    """A new message that brings a member back to the shared values; history stays."""
-
-    TOPIC = "message.replayed"
-
-    definition: str
-    process_event: str
-    revision: int
-    replay_id: str
-    message: dict[str, Any]
-    reason: str
-    actor: str
-
-    def apply(self, aggregate: CorrelationState) -> None:
-        aggregate.expect(Pending.of(self.message))
 
 
 EVENTS: tuple[type[Event], ...] = (

@@ -10,10 +10,10 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rps.domain.state import DELETED, Link, Shared, Stamp, newer
+from rps.domain.state import DELETED, Link, Pending, Shared, Stamp, newer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from rps.domain.agreement import SharedField
 
@@ -23,7 +23,10 @@ DRIFT_MAX_MILLISECONDS = 300_000
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Two sides moved a field away from what both knew. `winner`: hub, remote, merged."""
+    """Two sides moved a field away from what both knew.
+
+    `winner`: hub, remote, merged, or open where a person has to decide.
+    """
 
     field: str
     base: Any
@@ -38,7 +41,8 @@ class Merge:
     """What a member's record changes here.
 
     `values` become shared; `bases` and `agreed` are what the member is now known to
-    hold; `behind` are fields whose shared value the member still has to be sent.
+    hold, where `agreed` 0 is the version being accepted now; `late` are fields that
+    showed a value which had been replaced at the member by what is known already.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -46,7 +50,6 @@ class Merge:
     bases: dict[str, Any] = field(default_factory=dict)
     agreed: dict[str, int] = field(default_factory=dict)
     conflicts: list[Conflict] = field(default_factory=list)
-    behind: list[str] = field(default_factory=list)
     late: list[str] = field(default_factory=list)
 
 
@@ -60,6 +63,18 @@ class Sighting:
     stamp: Stamp
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a member is judged by: the fields' rules, what becomes of a value written
+    to it, the shared fields it is sent, its messages not yet settled (oldest first).
+    """
+
+    rules: Mapping[str, SharedField]
+    normalised: Callable[[str, Any], Any]
+    sent: Collection[str] = ()
+    waiting: Sequence[Pending] = ()
+
+
 def stamp(changed_at_ms: int | None, captured_at_ms: int) -> Stamp:
     """When a change happened, trusting a remote clock five minutes ahead at most."""
     if changed_at_ms is None:
@@ -68,38 +83,66 @@ def stamp(changed_at_ms: int | None, captured_at_ms: int) -> Stamp:
 
 
 def merge(
+    shared: Mapping[str, Shared], link: Link, seen: Sighting, terms: Terms
+) -> Merge:
+    """Judge each field `seen` shows. The next version is the caller's to count."""
+    result = Merge()
+    if seen.fields.get(DELETED):
+        _deleted(result, shared, link, seen, terms)
+        return result
+    if link.deleted and not _restored(result, shared, link, seen):
+        return result
+    for name, theirs in seen.fields.items():
+        _field(result, name, theirs, shared, link, seen, terms)
+    _keep(result, shared, seen)
+    return result
+
+
+def _field(
+    result: Merge,
+    name: str,
+    theirs: Any,
     shared: Mapping[str, Shared],
     link: Link,
     seen: Sighting,
-    rules: Mapping[str, SharedField],
-    normalised: Callable[[str, Any], Any],
-) -> Merge:
-    """Judge each field `seen` shows. The next version is the caller's to count: where
-    `agreed` is 0 the member holds the value being accepted now."""
-    result = Merge()
-    for name, theirs in seen.fields.items():
-        if name == DELETED:
-            continue
-        base = link.base.get(name)
-        if base is not None and not _later(seen.revision, base.revision):
+    terms: Terms,
+) -> None:
+    base = link.base.get(name)
+    if base is not None:
+        is_later = _later(seen.revision, base.revision)
+        if theirs == base.value:
+            if is_later:
+                result.bases[name] = theirs
+            return
+        if not is_later:
             result.late.append(name)
-            continue
-        if base is not None and theirs == base.value:
-            result.bases[name] = theirs
-            continue
-        current = shared.get(name)
-        if current is None:
-            _accept(result, name, theirs, None, seen)
-        elif theirs in (current.value, normalised(name, current.value)):
-            result.bases[name] = theirs
-            result.agreed[name] = current.version
-        elif current.version > link.agreed.get(name, 0):
-            old = None if base is None else base.value
-            _concurrent(result, name, old, current, theirs, seen, rules[name])
-        else:
-            _accept(result, name, theirs, current, seen)
-    _deletion(result, shared, link, seen)
-    return result
+            return
+    current = shared.get(name)
+    if current is None:
+        _accept(result, name, theirs, None, seen)
+        return
+    held = _version_of(name, theirs, current, terms)
+    if held is not None:
+        result.bases[name] = theirs
+        result.agreed[name] = held
+    elif current.version > link.agreed.get(name, 0):
+        old = None if base is None else base.value
+        _concurrent(result, name, old, current, theirs, seen, terms.rules[name])
+    else:
+        _accept(result, name, theirs, current, seen)
+
+
+def _version_of(name: str, theirs: Any, current: Shared, terms: Terms) -> int | None:
+    """The version that `theirs` is: the shared one, or one that a message under way
+    brought without our hearing of it. None: a person made it."""
+    if theirs in (current.value, terms.normalised(name, current.value)):
+        return current.version
+    for message in reversed(terms.waiting):
+        if name in message.fields:
+            value = message.fields[name]
+            if theirs in (value, terms.normalised(name, value)):
+                return message.versions[name]
+    return None
 
 
 def _later(revision: str | None, known: str | None) -> bool:
@@ -116,13 +159,15 @@ def _accept(
     result.bases[name] = seen.fields[name]
     if value == seen.fields[name]:
         result.agreed[name] = 0
-    else:
-        result.behind.append(name)
-    stamped = seen.stamp
-    if current is not None and stamped <= current.stamp:
-        # Who changed this had seen the value before it: keep cause before effect.
-        stamped = (current.stamp[0], current.stamp[1] + 1)
-    result.stamps[name] = stamped
+    result.stamps[name] = _after(current, seen)
+
+
+def _after(current: Shared | None, seen: Sighting) -> Stamp:
+    """The stamp of what `seen` makes of `current`: cause before effect, whatever the
+    clocks say."""
+    if current is None or seen.stamp > current.stamp:
+        return seen.stamp
+    return (current.stamp[0], current.stamp[1] + 1)
 
 
 def _concurrent(
@@ -139,24 +184,19 @@ def _concurrent(
             Conflict(name, base, current.value, theirs, rule.policy, winner)
         )
 
+    result.bases[name] = theirs
     if rule.policy == "merge":
         merged = _three_way(base, current.value, theirs)
         recorded("merged")
-        if merged == current.value:
-            result.bases[name] = theirs
-            result.behind.append(name)
-        else:
+        if merged != current.value:
             _accept(result, name, merged, current, seen)
     elif rule.policy == "manual":
         recorded("open")
-        result.bases[name] = theirs
     elif _remote_wins(rule, current, theirs, seen):
         recorded("remote")
         _accept(result, name, theirs, current, seen)
     else:
         recorded("hub")
-        result.bases[name] = theirs
-        result.behind.append(name)
 
 
 def _remote_wins(
@@ -185,28 +225,63 @@ def _three_way(base: Any, mine: Any, theirs: Any) -> list[Any] | None:
     return sorted((left | right) - (old - left) - (old - right)) or None
 
 
-def _deletion(
-    result: Merge, shared: Mapping[str, Shared], link: Link, seen: Sighting
+# --- deletion -----------------------------------------------------------------------
+
+
+def _deleted(
+    result: Merge,
+    shared: Mapping[str, Shared],
+    link: Link,
+    seen: Sighting,
+    terms: Terms,
 ) -> None:
-    """A record edited here while it was deleted there, or the reverse, is kept."""
+    """The record is gone at the member; one that others changed meanwhile is kept."""
+    if link.deleted:
+        return
     gone = shared.get(DELETED)
-    is_gone = gone is not None and bool(gone.value)
-    if seen.fields.get(DELETED):
-        if is_gone and gone is not None:
-            result.bases[DELETED] = True
-            result.agreed[DELETED] = gone.version
-            return
-        unseen = [n for n, f in shared.items() if f.version > link.agreed.get(n, 0)]
-        if unseen:
-            result.bases[DELETED] = True
-            result.conflicts.append(
-                Conflict(DELETED, False, False, True, "keep", "hub")
-            )
-            return
+    result.bases[DELETED] = True
+    if gone is not None and gone.value:
+        result.agreed[DELETED] = gone.version
+    elif any(
+        name in terms.sent and each.version > link.told(name)
+        for name, each in shared.items()
+    ):
+        result.conflicts.append(Conflict(DELETED, False, False, True, "keep", "hub"))
+    else:
         _accept(result, DELETED, True, gone, seen)
-    elif is_gone and gone is not None and (result.values or result.behind):
+
+
+def _restored(
+    result: Merge, shared: Mapping[str, Shared], link: Link, seen: Sighting
+) -> bool:
+    """Whether a record known to be gone is there again; else what shows is older."""
+    known = link.base[DELETED].revision
+    if seen.revision is None or known is None or not newer(seen.revision, known):
+        result.late.extend(
+            name
+            for name, theirs in seen.fields.items()
+            if name not in link.base or link.base[name].value != theirs
+        )
+        return False
+    gone = shared.get(DELETED)
+    result.bases[DELETED] = False
+    if gone is not None and gone.value:
+        result.values[DELETED] = False
+        result.stamps[DELETED] = _after(gone, seen)
+        result.agreed[DELETED] = 0
+    elif gone is not None:
+        result.agreed[DELETED] = gone.version
+    return True
+
+
+def _keep(result: Merge, shared: Mapping[str, Shared], seen: Sighting) -> None:
+    """A record deleted elsewhere while it was changed here is kept."""
+    gone = shared.get(DELETED)
+    if gone is None or not gone.value or DELETED in result.values:
+        return
+    if result.values or result.conflicts:
         result.conflicts.append(Conflict(DELETED, False, True, False, "keep", "remote"))
         result.values[DELETED] = False
-        result.stamps[DELETED] = max(seen.stamp, (gone.stamp[0], gone.stamp[1] + 1))
+        result.stamps[DELETED] = _after(gone, seen)
         result.agreed[DELETED] = 0
         result.bases[DELETED] = False

@@ -1,4 +1,4 @@
-"""A process sync definition's life: drafted, published (revision by revision), retired."""
+"""A process sync definition's life: drafted, published in revisions, retired."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class NothingToPublish(Exception):
 
 
 class ProcessSyncDefinition(Aggregate):
-    """`document` is the draft, `published` the document in force, None if there is none.
+    """`document` is the draft, `published` what is in force, None if nothing is.
 
     Revisions count from 1 and never come back.
     """
@@ -54,7 +54,7 @@ class ProcessSyncDefinition(Aggregate):
     def draft(self, definition: Definition, actor: str, now: datetime) -> None:
         """Replace the draft. Saying it twice changes nothing."""
         document = definition.to_document()
-        if document == self.document and not self.retired:
+        if document == self.document:
             return
         self.domain = definition.domain
         self.happened(

@@ -21,7 +21,7 @@ SCHEDULE_SECONDS = (
     72_000,
     86_400,
 )
-"""Pause after attempt 1, 2, … The first is at once; after the last, a person decides."""
+"""Pause after attempt 1, 2, …; after the last a person decides."""
 
 ATTEMPTS_MAX = len(SCHEDULE_SECONDS) + 1
 JITTER = 0.2
@@ -44,7 +44,7 @@ def next_attempt(
     """
     if attempt >= ATTEMPTS_MAX:
         return None
-    pause = SCHEDULE_SECONDS[attempt - 1] * (1 - JITTER + 2 * JITTER * chance)
+    pause = SCHEDULE_SECONDS[max(attempt, 1) - 1] * (1 - JITTER + 2 * JITTER * chance)
     asked = min(retry_after or 0.0, RETRY_AFTER_MAX_SECONDS)
     return now + timedelta(seconds=max(pause, asked))
 

@@ -36,7 +36,12 @@ class Known:
 
 @dataclass(slots=True)
 class Link:
-    """The copy of the shared record in one member; `record_id` None: not yet there."""
+    """The copy of the shared record in one member; `record_id` None: not yet there.
+
+    `revision` is the last one at which the whole record is known: what a conditional
+    write may be computed against. `waived` are versions that will not be sent, because
+    their message was skipped.
+    """
 
     system: str = ""
     table: str = ""
@@ -44,6 +49,17 @@ class Link:
     revision: str | None = None
     base: dict[str, Known] = field(default_factory=dict)
     agreed: dict[str, int] = field(default_factory=dict)
+    waived: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def deleted(self) -> bool:
+        """Whether the member's record is known to be gone."""
+        known = self.base.get(DELETED)
+        return known is not None and bool(known.value)
+
+    def told(self, name: str) -> int:
+        """The version of a field up to which nothing is owed to the member."""
+        return max(self.agreed.get(name, 0), self.waived.get(name, 0))
 
 
 @dataclass(slots=True)
@@ -99,6 +115,7 @@ class CorrelationState(Aggregate):
     links: dict[str, Link]
     pending: dict[str, Pending]
     entry_ids: set[str]
+    replayed: set[str]
     held: dict[tuple[str, str], Held]
     conflicts: int
 
@@ -107,7 +124,7 @@ class CorrelationState(Aggregate):
         self.active = False
         self.shared_version = self.conflicts = 0
         self.fields, self.links, self.pending, self.held = {}, {}, {}, {}
-        self.entry_ids = set()
+        self.entry_ids, self.replayed = set(), set()
 
     @property
     def opened(self) -> bool:
@@ -119,19 +136,30 @@ class CorrelationState(Aggregate):
         bases: Mapping[str, Any],
         agreed: Mapping[str, int],
         revision: str | None,
+        *,
+        complete: bool,
     ) -> None:
-        """Note what `member` is now known to hold."""
+        """Note what `member` is now known to hold. `complete`: nothing of its record up
+        to `revision` is unknown. What is known from a later revision stays."""
         link = self.links.setdefault(member, Link())
-        for name, value in bases.items():
-            link.base[name] = Known(value, revision)
-        for name, version in agreed.items():
-            link.agreed[name] = max(version, link.agreed.get(name, 0))
-        if revision is not None and newer(revision, link.revision):
+        for name in bases.keys() | agreed.keys():
+            known = link.base.get(name)
+            if known is not None and _is_older(revision, known.revision):
+                continue
+            if name in bases:
+                link.base[name] = Known(bases[name], revision)
+            if name in agreed:
+                link.agreed[name] = agreed[name]
+        if complete and revision is not None and newer(revision, link.revision):
             link.revision = revision
 
     def expect(self, message: Pending) -> None:
         """Note a message that is to be settled."""
         self.pending[message.message_id] = message
+
+    def waiting(self, member: str) -> list[Pending]:
+        """The messages to `member` that are not settled, oldest first."""
+        return [each for each in self.pending.values() if each.member == member]
 
 
 def newer(revision: str | None, than: str | None) -> bool:
@@ -145,3 +173,10 @@ def newer(revision: str | None, than: str | None) -> bool:
     if revision.isdecimal() and than.isdecimal():
         return int(revision) > int(than)
     return revision != than
+
+
+def _is_older(revision: str | None, than: str | None) -> bool:
+    """Whether a revision is known to come before another one."""
+    if revision is None or than is None:
+        return False
+    return revision != than and not newer(revision, than)

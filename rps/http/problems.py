@@ -63,6 +63,20 @@ def response(problem: Problem, instance: str | None = None) -> Response:
 
     `instance` is the id this one occurrence is logged under, a new one by default.
     """
+    # In ASCII: half a surrogate pair in a text must not break the answer.
+    answer = Response(
+        json.dumps(document(problem, instance), ensure_ascii=True),
+        problem.status,
+        content_type=MEDIA_TYPE,
+    )
+    answer.headers.extend(problem.headers)
+    if problem.status == HTTPStatus.UNAUTHORIZED:
+        answer.headers.setdefault("WWW-Authenticate", "Bearer")
+    return answer
+
+
+def document(problem: Problem, instance: str | None = None) -> dict[str, Any]:
+    """The members of `problem` as its JSON has them."""
     body: dict[str, Any] = {
         **problem.extra,
         "type": f"urn:rps:problem:{problem.code}",
@@ -73,14 +87,15 @@ def response(problem: Problem, instance: str | None = None) -> Response:
     }
     if problem.place is not None:
         body["place"] = problem.place
-    # In ASCII: half a surrogate pair in a text must not break the answer.
-    answer = Response(
-        json.dumps(body, ensure_ascii=True), problem.status, content_type=MEDIA_TYPE
+    return body
+
+
+def problem_of(error: Exception, table: Table) -> Problem:
+    """The answer to `error` by `table` and the rows known here."""
+    rows: Table = {**_ROWS, **table}
+    return next(
+        (rows[kind](error) for kind in type(error).__mro__ if kind in rows), _UNFORESEEN
     )
-    answer.headers.extend(problem.headers)
-    if problem.status == HTTPStatus.UNAUTHORIZED:
-        answer.headers.setdefault("WWW-Authenticate", "Bearer")
-    return answer
 
 
 def new_instance() -> str:
@@ -94,16 +109,12 @@ def install(flask_app: Flask, table: Table) -> None:
     The row of the nearest type in the exception's line of descent answers. What no row
     foresees is logged once with its traceback and answered 500 with the log line's id.
     """
-    rows: Table = {**_ROWS, **table}
 
     def answer(error: Exception) -> Response:
         if isinstance(error, InternalServerError):
             error = _cause(error)
         instance = new_instance()
-        problem = next(
-            (rows[kind](error) for kind in type(error).__mro__ if kind in rows),
-            _UNFORESEEN,
-        )
+        problem = problem_of(error, table)
         if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             _log(error, problem, instance)
         return response(problem, instance)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
-from uuid import UUID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from uuid import UUID
 
     from rps.domain.aggregate import Event
 
@@ -43,14 +43,19 @@ class Append:
     """Events that are recorded together or not at all.
 
     Captures name the configuration position they were matched under, and are taken
-    once per `IntakeKey`. Outcomes carry a fence. Both are recorded at the next version
-    of their streams; anything else at the versions its events have, or not at all.
+    once per `IntakeKey`. Outcomes carry a fence, and nothing that could refuse them
+    after their lane was given back. Both are recorded at the next version of their
+    streams; anything else at the versions its events have, or not at all.
     """
 
     events: Sequence[Event]
     fence: Fence | None = None
     configuration: int | None = None
     capture: bool = False
+
+    def __post_init__(self) -> None:
+        if self.fence is not None and (self.capture or self.configuration is not None):
+            raise ValueError("an outcome is no capture: leave out its configuration")
 
 
 class Recorded(NamedTuple):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 GENESIS = sha256(b"rps log").digest()
 """What the first event's hash covers; the migration writes the same."""
 
-_NUMBERS = Struct(">qqH")
+_NUMBERS = Struct(">qqI")
 
 
 def hash_of(
@@ -69,20 +69,38 @@ class Verified:
 
 
 def verify(
-    rows: Iterable[Row], previous: bytes = GENESIS, position: int = 0
+    rows: Iterable[Row],
+    previous: bytes = GENESIS,
+    position: int = 0,
+    head: tuple[int, bytes] | None = None,
 ) -> Verified:
-    """Check rows in order, going on after a break so that each is found."""
-    count, breaks = 0, []
+    """Check rows in order, going on after a break so that each is found.
+
+    `head` is where the log is known to reach at least, and its hash there: what the
+    log's own head said before the rows were read, or what was kept elsewhere.
+    """
+    count, breaks, last = 0, [], head or (position, previous)
+    met = position == last[0] and previous == last[1]
     for row in rows:
         count += 1
-        if row.position != position + 1:
-            breaks.append(
-                Break(row.position, f"expected position {position + 1}: rows missing")
-            )
-        expected = hash_of(
-            previous, row.position, row.originator_id, row.version, row.topic, row.state
-        )
-        if expected != row.hash and row.position == position + 1:
-            breaks.append(Break(row.position, "the row is not what was written"))
+        breaks += _breaks(row, previous, position)
         previous, position = row.hash, row.position
+        met = met or (position, previous) == last
+    if not met:
+        breaks.append(
+            Break(
+                last[0], f"the log does not meet its head at {last[0]}: cut or redone"
+            )
+        )
     return Verified(count, position, previous, tuple(breaks))
+
+
+def _breaks(row: Row, previous: bytes, position: int) -> list[Break]:
+    if row.position != position + 1:
+        return [Break(row.position, f"expected position {position + 1}")]
+    expected = hash_of(
+        previous, row.position, row.originator_id, row.version, row.topic, row.state
+    )
+    if expected != row.hash:
+        return [Break(row.position, "the row is not what was written")]
+    return []

@@ -10,6 +10,8 @@ from collections import deque
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from eventsourcing.persistence import OperationalError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -20,11 +22,15 @@ GROUP_MAX = 1000
 """Events a commit takes at most, so that none waits for ever."""
 
 
+class CommitInterrupted(OperationalError):
+    """Whoever committed this was interrupted; it may or may not be recorded."""
+
+
 class _Ticket(Generic[I, O]):
     def __init__(self, items: list[I]) -> None:
         self.items = items
-        self.outcomes: list[O] = []
-        self.error: BaseException | None = None
+        self.outcomes: list[O] | None = None
+        self.error: Exception | None = None
         self.done = False
         self.awake = Event()
 
@@ -37,49 +43,70 @@ class GroupCommit(Generic[I, O]):
         self._size = size
         self._lock = Lock()
         self._waiting: deque[_Ticket[I, O]] = deque()
-        self._led = False
+        self._leader: _Ticket[I, O] | None = None
 
     def submit(self, items: list[I]) -> list[O]:
-        """Commit `items` with whoever else is there; their outcomes, in order."""
+        """Commit `items` with whoever else is there; their outcomes, in order.
+
+        Raises what the commit raised; CommitInterrupted where another caller led it
+        and was interrupted (KeyboardInterrupt, SystemExit).
+        """
         ticket: _Ticket[I, O] = _Ticket(items)
-        with self._lock:
-            self._waiting.append(ticket)
-            leads, self._led = not self._led, True
-        if not leads:
+        try:
+            with self._lock:
+                self._waiting.append(ticket)
+                if self._leader is None:
+                    self._hand_over()
             ticket.awake.wait()
-        while not ticket.done:
-            self._lead()
+            if not ticket.done:
+                self._lead()
+        except BaseException:
+            self._leave(ticket)
+            raise
         if ticket.error is not None:
             raise ticket.error
+        if ticket.outcomes is None:
+            raise CommitInterrupted("interrupted; it may or may not be recorded")
         return ticket.outcomes
 
     def _lead(self) -> None:
-        """Commit one group; wake its members and the leader of the next."""
-        with self._lock:
-            group = self._gather()
+        """Commit one group, the leader's ticket first in it; wake its members."""
+        group: list[_Ticket[I, O]] = []
         try:
+            with self._lock:
+                self._gather(group)
             outcomes = iter(self._commit([i for t in group for i in t.items]))
             for ticket in group:
                 ticket.outcomes = [next(outcomes) for _ in ticket.items]
-        except BaseException as error:  # noqa: BLE001 - each caller raises it itself
+        except Exception as error:  # noqa: BLE001 - each caller raises it itself
             for ticket in group:
                 ticket.error = error
-        with self._lock:
+        finally:
+            with self._lock:
+                for ticket in group:
+                    ticket.done = True
+                self._hand_over()
             for ticket in group:
-                ticket.done = True
-            if self._waiting:
-                self._waiting[0].awake.set()
-            else:
-                self._led = False
-        for ticket in group:
-            ticket.awake.set()
+                ticket.awake.set()
 
-    def _gather(self) -> list[_Ticket[I, O]]:
-        group = [self._waiting.popleft()]
-        events = sum(map(self._size, group[0].items))
+    def _gather(self, group: list[_Ticket[I, O]]) -> None:
+        events = 0
         while self._waiting:
             events += sum(map(self._size, self._waiting[0].items))
-            if events > GROUP_MAX:
+            if group and events > GROUP_MAX:
                 break
             group.append(self._waiting.popleft())
-        return group
+
+    def _hand_over(self) -> None:
+        """Make the longest waiting caller the leader; it is told by being woken."""
+        self._leader = self._waiting[0] if self._waiting else None
+        if self._leader is not None:
+            self._leader.awake.set()
+
+    def _leave(self, ticket: _Ticket[I, O]) -> None:
+        """An interrupted caller goes; the others must not wait for it."""
+        with self._lock:
+            if ticket in self._waiting:
+                self._waiting.remove(ticket)
+            if self._leader is ticket:
+                self._hand_over()

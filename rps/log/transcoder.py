@@ -1,12 +1,13 @@
 """Events to JSON bytes and back by orjson; the library's own transcoder reads them.
 
-Only an event's own attributes may be UUID, datetime or Decimal. Below them is plain
-JSON: a nested one is an error here, not a silent change of type.
+What an event holds is plain JSON, but for datetime and Decimal wherever they stand and
+UUID among its own attributes; a UUID further down comes back as a text.
 """
 
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import orjson
 from eventsourcing.persistence import JSONTranscoder, TranscodingNotRegisteredError
@@ -16,26 +17,72 @@ _OPTIONS = (
     | orjson.OPT_PASSTHROUGH_SUBCLASS
     | orjson.OPT_PASSTHROUGH_DATACLASS
 )
+_MARK = b'"_type_"'
+_OURS = {"_type_", "_data_"}
 
 
 class OrjsonTranscoder(JSONTranscoder):
+    """Anybody may send an object whose two names are `_type_` and `_data_`. The library
+    would take it for one of its own and fail on it for ever, so it is stored with a
+    third name, `_`, that is taken away again here."""
+
     def encode(self, obj: Any) -> bytes:
-        if type(obj) is dict:
-            obj = {
-                name: self._encode_obj(value) if type(value) in self.types else value
-                for name, value in obj.items()
-            }
+        """Raises TranscodingNotRegisteredError where JSON has no word for something."""
+        transcoded: list[Any] = []
+
+        def transcode(value: Any) -> Any:
+            transcoded.append(value)
+            return self._encode_obj(value)
+
         try:
-            return orjson.dumps(obj, option=_OPTIONS)
+            if type(obj) is dict and UUID in map(type, obj.values()):
+                return orjson.dumps(self._written(obj), None, _OPTIONS)
+            data = orjson.dumps(obj, transcode, _OPTIONS)
+            if data.count(_MARK) != len(transcoded):
+                return orjson.dumps(self._written(obj), None, _OPTIONS)
         except orjson.JSONEncodeError as error:
             raise TranscodingNotRegisteredError(
                 f"{error}: keep what an event holds plain, or register a transcoding"
             ) from error
+        return data
 
     def decode(self, data: bytes) -> Any:
         obj = orjson.loads(data)
-        if type(obj) is dict:
+        marks = data.count(_MARK)
+        if marks == 1 and type(obj) is dict:  # its timestamp, as a rule
             for name, value in obj.items():
-                if type(value) is dict and "_type_" in value:
+                if type(value) is dict and value.keys() == _OURS:
                     obj[name] = self._decode_obj(value)
-        return obj
+                    return obj
+        return self._read(obj) if marks else obj
+
+    def _written(self, value: Any) -> Any:
+        if type(value) in self.types:
+            return self._encode_obj(value)
+        if type(value) is dict:
+            written = {name: self._written(each) for name, each in value.items()}
+            if _lookalike(value):
+                written["_" * (len(value) - 1)] = None
+            return written
+        if type(value) in (list, tuple):
+            return [self._written(each) for each in value]
+        return value
+
+    def _read(self, value: Any) -> Any:
+        if type(value) is dict:
+            read = {name: self._read(each) for name, each in value.items()}
+            if read.keys() == _OURS:
+                return self._decode_obj(read)
+            if _lookalike(read):
+                del read["_" * (len(read) - 2)]
+            return read
+        if type(value) is list:
+            return [self._read(each) for each in value]
+        return value
+
+
+def _lookalike(value: dict[str, Any]) -> bool:
+    """`_type_` and `_data_`, and then `_`, `__` and so on: it may look like ours, or
+    like one that was kept from looking so."""
+    added = {"_" * n for n in range(1, len(value) - 1)}
+    return value.keys() == _OURS | added

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from eventsourcing.persistence import StoredEvent
 from psycopg.rows import tuple_row
+
+from rps.log.recorder import rows_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
     from eventsourcing.postgres import PostgresDatastore
     from psycopg import Connection
 
+    from rps.log.chain import Row
     from rps.log.mapper import EventMapper
     from rps.log.recorder import LogRecorder
 
@@ -73,7 +77,7 @@ class Follower:
 
     def position(self) -> int:
         with self.datastore.get_connection() as conn:
-            return _position(conn, self.view.name)
+            return position_of(conn, self.view.name)
 
     def advance(self, limit: int = BATCH) -> int:
         """Apply the next batch; answers how many events it had. 0 where another
@@ -83,20 +87,15 @@ class Follower:
             locked = cursor.execute(LOCK, (self.view.name,), prepare=True).fetchone()
             if locked != (True,):
                 return 0
-            start = _position(conn, self.view.name)
-            stored = self._events(start, limit)
+            start = position_of(conn, self.view.name)
+            stored = decoded(rows_after(conn, start, limit), self._mapper)
             if stored:
                 self.view.apply(conn, stored)
                 track(conn, self.view.name, start, stored[-1].position)
             return len(stored)
 
-    def _events(self, after: int, limit: int) -> list[Stored]:
-        return decoded(self._recorder.read(after, limit), self._mapper)
 
-
-def decoded(rows: Iterable[Any], mapper: EventMapper) -> list[Stored]:
-    from eventsourcing.persistence import StoredEvent  # noqa: PLC0415
-
+def decoded(rows: Iterable[Row], mapper: EventMapper) -> list[Stored]:
     return [
         Stored(
             row.position,
@@ -118,7 +117,7 @@ def track(conn: Connection[Any], name: str, start: int, end: int) -> None:
         raise PositionMoved(f"{name} is not at {start}")
 
 
-def _position(conn: Connection[Any], name: str) -> int:
+def position_of(conn: Connection[Any], name: str) -> int:
     cursor = conn.cursor(row_factory=tuple_row, binary=True)
     row = cursor.execute(POSITION, (name,), prepare=True).fetchone()
     return row[0] if row else 0

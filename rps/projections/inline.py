@@ -7,23 +7,30 @@ result does not depend on how events were grouped. Rebuilding uses this same cod
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import orjson
+from eventsourcing.persistence import IntegrityError
 
-from rps.domain.state import newer
+from rps.log.columns import column, columns
 from rps.projections import inline_sql as sql
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from rps.log.append import Recorded
 
 VIEWS = ("links", "intake", "inbound_queue", "outbound_queue", "lanes")
 
 Row = dict[str, Any]
+
+_NUMBER = re.compile("[0-9]+")  # as the SQL sees it; str.isdecimal knows more digits
+_uuid = lru_cache(maxsize=4096)(UUID)
+"""Definitions come again and again."""
 
 
 class InlineProjection:
@@ -46,20 +53,22 @@ class _Fold:
     def __init__(self) -> None:
         self.links: dict[tuple[Any, ...], Row] = {}
         self.unlinked: list[tuple[Any, ...]] = []
-        self.revisions: dict[tuple[Any, ...], str] = {}
+        self.revisions: dict[tuple[Any, ...], tuple[str, bool]] = {}
         self.intake: list[Row] = []
         self.inbound: dict[tuple[UUID, int], Row] = {}
         self.inbound_changes: dict[tuple[UUID, int], Row] = {}
         self.outbound: dict[UUID, Row] = {}
         self.outbound_changes: dict[UUID, Row] = {}
         self.lanes_in: dict[UUID, str] = {}
-        self.lanes_out: dict[tuple[UUID, str], tuple[str, str]] = {}
+        self.lanes_out: dict[tuple[UUID, str], str] = {}
 
     def statements(self) -> Iterator[tuple[str, Sequence[Any]]]:
-        yield from _each(sql.DELETE_LINKS, self.unlinked)
+        yield from _each(sql.DELETE_LINKS, sql.LINK_KEY_KINDS, self.unlinked)
         yield from _rows(sql.INSERT_LINKS, sql.LINK_COLUMNS, self.links.values())
         yield from _each(
-            sql.MOVE_LINKS, [(*key, value) for key, value in self.revisions.items()]
+            sql.MOVE_LINKS,
+            sql.MOVE_LINKS_KINDS,
+            [(*key, *value) for key, value in self.revisions.items()],
         )
         yield from _rows(sql.INSERT_INTAKE, sql.INTAKE_COLUMNS, self.intake)
         yield from _rows(sql.INSERT_INBOUND, sql.INBOUND_COLUMNS, self.inbound.values())
@@ -76,10 +85,11 @@ class _Fold:
             sql.OUTBOUND_CHANGE_COLUMNS,
             self.outbound_changes.values(),
         )
-        yield from _each(sql.LANES_IN, list(self.lanes_in.items()))
+        yield from _each(sql.LANES_IN, sql.LANES_IN_KINDS, list(self.lanes_in.items()))
         yield from _each(
             sql.LANES_OUT,
-            [(*key, *value) for key, value in self.lanes_out.items()],
+            sql.LANES_OUT_KINDS,
+            [(*key, domain) for key, domain in self.lanes_out.items()],
         )
 
     # --- rows -----------------------------------------------------------------------
@@ -110,10 +120,7 @@ class _Fold:
             )
             waiting.update(change)
             waiting["sets_due"] |= "due_at" in change
-        # The system's name is needed only where the lane is new: messages made it.
-        self.lanes_out.setdefault(
-            (event.originator_id, event.member), (event.domain, "")
-        )
+        self.lanes_out[(event.originator_id, event.member)] = event.domain
 
     def queue_message(
         self, position: int, place: int, event: Any, message: Row, **origin: Any
@@ -125,7 +132,7 @@ class _Fold:
             "sequence": position,
             "place": place,
             "domain": event.domain,
-            "definition": UUID(event.definition),
+            "definition": _uuid(event.definition),
             "process_event": event.process_event,
             "definition_revision": event.revision,
             "member": message["member"],
@@ -142,15 +149,21 @@ class _Fold:
             "settled_at": None,
             **origin,
         }
-        lane = (event.originator_id, message["member"])
-        self.lanes_out[lane] = (event.domain, message["system"])
+        self.lanes_out[(event.originator_id, message["member"])] = event.domain
 
     def saw_revision(self, event: Any) -> None:
-        if event.record_revision is None:
+        """Numbers go only forward; another revision stands whatever was before it."""
+        revision = event.record_revision
+        if revision is None:
             return
         key = (event.domain, event.originator_id, event.member)
-        if newer(event.record_revision, self.revisions.get(key)):
-            self.revisions[key] = event.record_revision
+        before, given = self.revisions.get(key, (None, False))
+        if not _NUMBER.fullmatch(revision):
+            self.revisions[key] = (revision, True)
+        elif before is None or not _NUMBER.fullmatch(before):
+            self.revisions[key] = (revision, given)
+        else:
+            self.revisions[key] = (max(before, revision, key=int), given)
 
 
 def _payload(message: Any) -> bytes:
@@ -166,7 +179,7 @@ def _payload(message: Any) -> bytes:
 
 
 def _captured(fold: _Fold, position: int, event: Any) -> None:
-    definition = UUID(event.definition)
+    definition = _uuid(event.definition)
     sequence = event.sequence or position
     if not event.sequence:
         fold.intake.append(
@@ -236,9 +249,13 @@ def _change_skipped(fold: _Fold, _position: int, event: Any) -> None:
 
 
 def _linked(fold: _Fold, _position: int, event: Any) -> None:
-    fold.links[(event.domain, event.originator_id, event.member)] = {
+    key = (event.domain, event.originator_id, event.member)
+    if key in fold.links:  # as the table would say
+        raise IntegrityError(f"{event.originator_id} is linked in {event.member}")
+    fold.revisions.pop(key, None)  # of before it was linked
+    fold.links[key] = {
         "domain": event.domain,
-        "definition": UUID(event.definition),
+        "definition": _uuid(event.definition),
         "member": event.member,
         "system": event.system,
         "record_table": event.table,
@@ -346,15 +363,20 @@ TOPICS = tuple(_HANDLERS)
 
 
 def _each(
-    statement: str, rows: Sequence[Sequence[Any]]
+    statement: str, kinds: sql.Kinds, rows: Sequence[Sequence[Any]]
 ) -> Iterator[tuple[str, Sequence[Any]]]:
     if rows:
-        yield statement, [list(column) for column in zip(*rows, strict=True)]
+        yield statement, columns(kinds, rows)
 
 
 def _rows(
-    statement: str, columns: Sequence[str], rows: Iterable[Row]
+    statement: str, kinds: sql.Columns, rows: Collection[Row]
 ) -> Iterator[tuple[str, Sequence[Any]]]:
-    present = list(rows)
-    if present:
-        yield statement, [[row.get(column) for row in present] for column in columns]
+    if rows:
+        yield (
+            statement,
+            [
+                column(kind, [row.get(name) for row in rows])
+                for name, kind in kinds.items()
+            ],
+        )

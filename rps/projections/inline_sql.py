@@ -2,49 +2,63 @@
 
 from __future__ import annotations
 
-LINK_COLUMNS = (
-    "domain",
-    "definition",
-    "member",
-    "system",
-    "record_table",
-    "record_id",
-    "correlation_id",
-    "revision",
-)
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rps.log.columns import Kind
+
+    Columns = Mapping[str, Kind]
+    Kinds = tuple[Kind, ...]
+
+LINK_COLUMNS: Columns = {
+    "domain": "text",
+    "definition": "uuid",
+    "member": "text",
+    "system": "text",
+    "record_table": "text",
+    "record_id": "text",
+    "correlation_id": "uuid",
+    "revision": "text",
+}
 INSERT_LINKS = """
 INSERT INTO links (domain, definition, member, system, record_table, record_id,
                    correlation_id, revision)
 SELECT * FROM unnest(%b::text[], %b::uuid[], %b::text[], %b::text[], %b::text[],
                      %b::text[], %b::uuid[], %b::text[])
 """
+LINK_KEY_KINDS: Kinds = ("text", "uuid", "text")
 DELETE_LINKS = """
 DELETE FROM links l
 USING unnest(%b::text[], %b::uuid[], %b::text[]) AS g(domain, correlation_id, member)
 WHERE (l.domain, l.correlation_id, l.member) = (g.domain, g.correlation_id, g.member)
 """
-# The same rule as `newer` in the domain: numbers only forward, anything else as it comes.
+# The same rule as `newer` in the domain: numbers only forward, others as they come.
+# `given`: one of the revisions folded into this one was no number, so what was there
+# before does not matter.
+MOVE_LINKS_KINDS: Kinds = ("text", "uuid", "text", "text", "bool")
 MOVE_LINKS = """
 UPDATE links l SET revision = r.revision
-FROM unnest(%b::text[], %b::uuid[], %b::text[], %b::text[])
-     AS r(domain, correlation_id, member, revision)
+FROM unnest(%b::text[], %b::uuid[], %b::text[], %b::text[], %b::bool[])
+     AS r(domain, correlation_id, member, revision, given)
 WHERE (l.domain, l.correlation_id, l.member) = (r.domain, r.correlation_id, r.member)
-  AND CASE WHEN l.revision ~ '^[0-9]+$' AND r.revision ~ '^[0-9]+$'
+  AND CASE WHEN NOT r.given AND l.revision ~ '^[0-9]+$'
            THEN r.revision::numeric > l.revision::numeric
            ELSE l.revision IS DISTINCT FROM r.revision END
 """
 
-INTAKE_COLUMNS = (
-    "domain",
-    "system",
-    "change_id",
-    "definition",
-    "idempotency_key",
-    "request_fingerprint",
-    "fingerprint",
-    "correlation_id",
-    "position",
-)
+INTAKE_COLUMNS: Columns = {
+    "domain": "text",
+    "system": "text",
+    "change_id": "text",
+    "definition": "uuid",
+    "idempotency_key": "text",
+    "request_fingerprint": "text",
+    "fingerprint": "text",
+    "correlation_id": "uuid",
+    "position": "bigint",
+}
 INSERT_INTAKE = """
 INSERT INTO intake (domain, system, change_id, definition, idempotency_key,
                     request_fingerprint, fingerprint, correlation_id, "position")
@@ -52,71 +66,72 @@ SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::uuid[], %b::text[],
                      %b::text[], %b::text[], %b::uuid[], %b::bigint[])
 """
 
-INBOUND_COLUMNS = (
-    "correlation_id",
-    "sequence",
-    "position",
-    "domain",
-    "definition",
-    "process_event",
-    "member",
-    "system",
-    "record_table",
-    "record_id",
-    "operation",
-    "change_id",
-    "status",
-    "detail",
-    "captured_at",
-    "settled_at",
-)
+INBOUND_COLUMNS: Columns = {
+    "correlation_id": "uuid",
+    "sequence": "bigint",
+    "position": "bigint",
+    "domain": "text",
+    "definition": "uuid",
+    "process_event": "text",
+    "member": "text",
+    "system": "text",
+    "record_table": "text",
+    "record_id": "text",
+    "operation": "text",
+    "change_id": "text",
+    "status": "text",
+    "detail": "text",
+    "captured_at": "moment",
+    "settled_at": "moment",
+}
 INSERT_INBOUND = """
 INSERT INTO inbound_queue (correlation_id, sequence, "position", domain, definition,
-    process_event, member, system, record_table, record_id, operation, change_id, status,
-    detail, captured_at, settled_at)
+    process_event, member, system, record_table, record_id, operation, change_id,
+    status, detail, captured_at, settled_at)
 SELECT * FROM unnest(%b::uuid[], %b::bigint[], %b::bigint[], %b::text[], %b::uuid[],
     %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[],
     %b::text[]::entry_status[], %b::text[], %b::timestamptz[], %b::timestamptz[])
 """
-INBOUND_CHANGE_COLUMNS = (
-    "correlation_id",
-    "sequence",
-    "status",
-    "detail",
-    "settled_at",
-)
+INBOUND_CHANGE_COLUMNS: Columns = {
+    "correlation_id": "uuid",
+    "sequence": "bigint",
+    "status": "text",
+    "detail": "text",
+    "settled_at": "moment",
+}
 CHANGE_INBOUND = """
 UPDATE inbound_queue q
 SET status = c.status, detail = c.detail, settled_at = c.settled_at
 FROM unnest(%b::uuid[], %b::bigint[], %b::text[]::entry_status[], %b::text[],
-            %b::timestamptz[]) AS c(correlation_id, sequence, status, detail, settled_at)
+            %b::timestamptz[])
+     AS c(correlation_id, sequence, status, detail, settled_at)
 WHERE (q.correlation_id, q.sequence) = (c.correlation_id, c.sequence)
 """
 
-OUTBOUND_COLUMNS = (
-    "message_id",
-    "correlation_id",
-    "sequence",
-    "place",
-    "domain",
-    "definition",
-    "process_event",
-    "definition_revision",
-    "member",
-    "system",
-    "record_table",
-    "operation",
-    "change_id",
-    "replay_id",
-    "payload",
-    "generation",
-    "status",
-    "attempts",
-    "due_at",
-    "detail",
-    "made_at",
-    "settled_at",
-)
+OUTBOUND_COLUMNS: Columns = {
+    "message_id": "uuid",
+    "correlation_id": "uuid",
+    "sequence": "bigint",
+    "place": "smallint",
+    "domain": "text",
+    "definition": "uuid",
+    "process_event": "text",
+    "definition_revision": "integer",
+    "member": "text",
+    "system": "text",
+    "record_table": "text",
+    "operation": "text",
+    "change_id": "text",
+    "replay_id": "uuid",
+    "payload": "bytea",
+    "generation": "integer",
+    "status": "text",
+    "attempts": "integer",
+    "due_at": "moment",
+    "detail": "text",
+    "made_at": "moment",
+    "settled_at": "moment",
+}
 INSERT_OUTBOUND = """
 INSERT INTO outbound_queue (message_id, correlation_id, sequence, place, domain,
     definition, process_event, definition_revision, member, system, record_table,
@@ -128,19 +143,19 @@ SELECT * FROM unnest(%b::uuid[], %b::uuid[], %b::bigint[], %b::smallint[], %b::t
     %b::text[]::entry_status[], %b::integer[], %b::timestamptz[], %b::text[],
     %b::timestamptz[], %b::timestamptz[])
 """
-OUTBOUND_CHANGE_COLUMNS = (
-    "message_id",
-    "status",
-    "attempts",
-    "sets_due",
-    "due_at",
-    "detail",
-    "settled_at",
-    "generation",
-    "operation",
-    "definition_revision",
-    "payload",
-)
+OUTBOUND_CHANGE_COLUMNS: Columns = {
+    "message_id": "uuid",
+    "status": "text",
+    "attempts": "integer",
+    "sets_due": "bool",
+    "due_at": "moment",
+    "detail": "text",
+    "settled_at": "moment",
+    "generation": "integer",
+    "operation": "text",
+    "definition_revision": "integer",
+    "payload": "bytea",
+}
 # A NULL keeps what is there, save for due_at, which says for itself whether it is set.
 CHANGE_OUTBOUND = """
 UPDATE outbound_queue q
@@ -156,12 +171,13 @@ SET status = coalesce(c.status, q.status),
 FROM unnest(%b::uuid[], %b::text[]::entry_status[], %b::integer[], %b::bool[],
             %b::timestamptz[], %b::text[], %b::timestamptz[], %b::integer[], %b::text[],
             %b::integer[], %b::bytea[])
-     AS c(message_id, status, attempts, sets_due, due_at, detail, settled_at, generation,
-          operation, definition_revision, payload)
+     AS c(message_id, status, attempts, sets_due, due_at, detail, settled_at,
+          generation, operation, definition_revision, payload)
 WHERE q.message_id = c.message_id
 """
 
 # A lane that waits already keeps its row untouched: a backlog costs no lane writes.
+LANES_IN_KINDS: Kinds = ("uuid", "text")
 LANES_IN = """
 INSERT INTO lanes AS l (correlation_id, direction, member, domain, system, head,
                         head_message, head_status, due_at)
@@ -177,15 +193,16 @@ ON CONFLICT (correlation_id, direction, member) DO UPDATE
 SET head = EXCLUDED.head, head_status = EXCLUDED.head_status, due_at = EXCLUDED.due_at
 WHERE (l.head, l.head_status) IS DISTINCT FROM (EXCLUDED.head, EXCLUDED.head_status)
 """
+# A lane is its head's system's to claim: a definition may give a member another system.
+LANES_OUT_KINDS: Kinds = ("uuid", "text", "text")
 LANES_OUT = """
 INSERT INTO lanes AS l (correlation_id, direction, member, domain, system, head,
                         head_message, head_status, due_at)
-SELECT t.correlation_id, 'out', t.member, t.domain, t.system, h.sequence, h.message_id,
-       h.status, h.due_at
-FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::text[])
-     AS t(correlation_id, member, domain, system)
+SELECT t.correlation_id, 'out', t.member, t.domain, coalesce(h.system, ''), h.sequence,
+       h.message_id, h.status, h.due_at
+FROM unnest(%b::uuid[], %b::text[], %b::text[]) AS t(correlation_id, member, domain)
 LEFT JOIN LATERAL (
-    SELECT q.sequence, q.message_id, q.status,
+    SELECT q.sequence, q.message_id, q.system, q.status,
            CASE WHEN q.status <> 'error' THEN q.due_at END AS due_at
     FROM outbound_queue q
     WHERE q.correlation_id = t.correlation_id AND q.member = t.member
@@ -193,9 +210,11 @@ LEFT JOIN LATERAL (
     ORDER BY q.sequence, q.place LIMIT 1
 ) h ON true
 ON CONFLICT (correlation_id, direction, member) DO UPDATE
-SET head = EXCLUDED.head, head_message = EXCLUDED.head_message,
-    head_status = EXCLUDED.head_status, due_at = EXCLUDED.due_at
-WHERE (l.head, l.head_message, l.head_status, l.due_at)
+SET system = EXCLUDED.system, head = EXCLUDED.head,
+    head_message = EXCLUDED.head_message, head_status = EXCLUDED.head_status,
+    due_at = EXCLUDED.due_at
+WHERE (l.system, l.head, l.head_message, l.head_status, l.due_at)
     IS DISTINCT FROM
-      (EXCLUDED.head, EXCLUDED.head_message, EXCLUDED.head_status, EXCLUDED.due_at)
+      (EXCLUDED.system, EXCLUDED.head, EXCLUDED.head_message, EXCLUDED.head_status,
+       EXCLUDED.due_at)
 """

@@ -1,35 +1,47 @@
 """Rebuilding views from the log, beside the live ones, and swapping them in.
 
-A view is built in a schema of its own by the code that keeps the live one, then swapped
-in one transaction in which nothing can be appended. The rows are the same; what is
-operational (leases) is carried over.
+A view is built in a schema of its own by the code that keeps the live one, while
+everybody goes on working. For the last events its writers wait: appends where the view
+is inline, its projector where it follows. The rows are the same; what is operational
+(leases) is carried over.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+import psycopg
+from eventsourcing.persistence import OperationalError
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier
 
 from rps.log.append import Recorded
-from rps.projections.followed import decoded, track
+from rps.log.connection import connect
+from rps.log.recorder import rows_after
+from rps.projections import twin
+from rps.projections.followed import decoded, position_of, track
 from rps.projections.inline import VIEWS, InlineProjection
 from rps.projections.views import followed_views
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from psycopg import Connection
 
     from rps.log.mapper import EventMapper
     from rps.log.recorder import LogRecorder
-    from rps.projections.followed import Stored
+    from rps.projections.followed import FollowedView, Stored
 
 BATCH = 2000
-INLINE = "inline"
+SCHEMA = "rebuild"
+ONE_AT_A_TIME = "SELECT pg_advisory_lock(hashtextextended('rps rebuild', 0))"
+
+SWAP_TRIES = 20
+SWAP_WAIT = "2s"
+"""How long a swap waits for whoever reads the table, and others wait behind it."""
 
 LEASE_COLUMNS = ("epoch", "holder", "leased_until", "not_before")
 CARRY_LEASES = """
@@ -39,6 +51,11 @@ SET epoch = l.epoch, holder = l.holder, leased_until = l.leased_until,
 FROM public.lanes l
 WHERE (r.correlation_id, r.direction, r.member)
     = (l.correlation_id, l.direction, l.member)
+  AND l.epoch > 0
+"""
+PLACE = """
+INSERT INTO rps_tracking (application_name, notification_id) VALUES (%s, %s)
+ON CONFLICT (application_name) DO UPDATE SET notification_id = EXCLUDED.notification_id
 """
 
 
@@ -48,7 +65,7 @@ class ViewUnknown(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A row that only one of the two has."""
+    """A row that only one of the two has: `side` is live or rebuilt."""
 
     table: str
     side: str
@@ -68,140 +85,216 @@ class Rebuild:
         recorder: LogRecorder,
         mapper: EventMapper,
         progress: Callable[[int, int], None] = lambda _done, _total: None,
+        *,
+        batch: int = BATCH,
     ) -> None:
         self._recorder = recorder
         self._mapper = mapper
         self._progress = progress
+        self._batch = batch
 
     def run(self, wanted: Sequence[str]) -> None:
-        """Rebuild the views named (none: all) and swap them in. ViewUnknown."""
-        self._each(wanted, self._swap)
+        """Rebuild the views named (none: all) and swap them in.
+
+        Raises ViewUnknown; OperationalError where a table stayed in use too long.
+        """
+        for kind in self._kinds(wanted):
+            with self._beside(kind) as building:
+                _swapped(kind, building)
 
     def compare(self, wanted: Sequence[str]) -> list[Difference]:
-        """Rebuild the views named, swap nothing, and say where they differ."""
+        """Rebuild the views named, swap nothing, and say where they differ. A view that
+        follows is brought up to where the rebuilt one is, as its projector would."""
         found: list[Difference] = []
-
-        def look(conn: Connection[Any], tables: Sequence[str]) -> None:
-            for table in tables:
-                found.extend(_differences(conn, table))
-
-        self._each(wanted, look)
+        for kind in self._kinds(wanted):
+            with self._beside(kind) as building, kind.together(building):
+                for table in kind.chosen:
+                    found.extend(_differences(building.conn, table))
         return found
 
-    def _each(
-        self,
-        wanted: Sequence[str],
-        finish: Callable[[Connection[Any], Sequence[str]], None],
-    ) -> None:
+    def _kinds(self, wanted: Sequence[str]) -> list[_Kind]:
         if unknown := set(wanted) - set(names()):
             raise ViewUnknown(f"{', '.join(sorted(unknown))}: known are {names()}")
         chosen = set(wanted or names())
-        if inline := [table for table in VIEWS if table in chosen]:
-            self._build(VIEWS, self._apply_inline, INLINE, inline, finish)
-        for view in followed_views():
-            if view.name in chosen:
-                self._build(view.tables, view.apply, view.name, view.tables, finish)
-
-    def _build(
-        self,
-        tables: Sequence[str],
-        apply: Callable[[Connection[Any], Sequence[Stored]], None],
-        name: str,
-        chosen: Sequence[str],
-        finish: Callable[[Connection[Any], Sequence[str]], None],
-    ) -> None:
-        with self._connection() as conn:
-            _beside(conn, tables)
-            position = self._catch_up(conn, apply, 0)
-            with conn.transaction():
-                # From here nobody appends: the last events are applied, then swapped.
-                self._recorder.lock(conn)
-                position = self._catch_up(conn, apply, position)
-                if name != INLINE:
-                    # The live view is brought to the same place before it is left.
-                    _align(conn, name, position, self._live(conn, apply, name))
-                finish(conn, chosen)
-            conn.execute("DROP SCHEMA IF EXISTS rebuild CASCADE")
+        kinds: list[_Kind] = []
+        if inline := tuple(table for table in VIEWS if table in chosen):
+            kinds.append(_Inline(inline, self._recorder.lock_key))
+        kinds += [_Followed(v) for v in followed_views() if v.name in chosen]
+        return kinds
 
     @contextmanager
-    def _connection(self) -> Iterator[Connection[Any]]:
-        with self._recorder.datastore.get_connection() as conn:
-            conn.execute("SELECT pg_advisory_lock(hashtext('rps rebuild'))")
+    def _beside(self, kind: _Kind) -> Iterator[_Building]:
+        """The rebuilt tables, up to about the end of the log."""
+        with connect(self._recorder.datastore) as conn:
+            conn.execute(ONE_AT_A_TIME)
+            conn.execute("DROP SCHEMA IF EXISTS rebuild CASCADE")
+            conn.execute("CREATE SCHEMA rebuild")
+            for table in kind.tables:
+                twin.create(conn, table, SCHEMA)
+            building = _Building(conn, kind, self._mapper, self._batch, self._progress)
             try:
-                yield conn
+                building.catch_up()
+                for table in kind.tables:
+                    conn.execute(SQL("ANALYZE {}").format(Identifier(SCHEMA, table)))
+                yield building
             finally:
-                conn.execute("RESET search_path")
-                conn.execute("SELECT pg_advisory_unlock(hashtext('rps rebuild'))")
+                if not conn.closed:
+                    conn.execute("DROP SCHEMA IF EXISTS rebuild CASCADE")
 
-    def _catch_up(
+
+class _Building:
+    """Rebuilt tables of one kind, and how far they are."""
+
+    def __init__(
         self,
         conn: Connection[Any],
-        apply: Callable[[Connection[Any], Sequence[Stored]], None],
-        position: int,
-    ) -> int:
-        conn.execute("SET search_path = rebuild, public")
-        while True:
-            rows = self._recorder.read(position, BATCH)
+        kind: _Kind,
+        mapper: EventMapper,
+        batch: int,
+        progress: Callable[[int, int], None],
+    ) -> None:
+        self.conn = conn
+        self.position = 0
+        self._kind = kind
+        self._mapper = mapper
+        self._batch = batch
+        self._progress = progress
+
+    def catch_up(self, until: int | None = None) -> None:
+        self.position = self.applied("rebuild, public", self.position, until)
+
+    def applied(self, search_path: str, position: int, until: int | None = None) -> int:
+        """Apply what the log has past `position`; answers where that ends."""
+        self.conn.execute("SELECT set_config('search_path', %s, false)", (search_path,))
+        while until is None or position < until:
+            most = self._batch if until is None else min(self._batch, until - position)
+            rows = rows_after(self.conn, position, most)
             if not rows:
-                return position
-            apply(conn, decoded(rows, self._mapper))
+                break
+            self._kind.apply(self.conn, decoded(rows, self._mapper))
             position = rows[-1].position
-            self._progress(position, self._recorder.head()[0])
+            self._progress(position, self._end())
+        return position
 
-    def _live(
-        self,
-        conn: Connection[Any],
-        apply: Callable[[Connection[Any], Sequence[Stored]], None],
-        name: str,
-    ) -> int:
-        """Bring the live view up to the end of the log; answers where it was."""
-        conn.execute("SET search_path = public")
-        # Its projector waits for this transaction and finds its place moved.
-        conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
-        cursor = conn.cursor(row_factory=tuple_row)
-        row = cursor.execute(
-            "SELECT notification_id FROM rps_tracking WHERE application_name = %s",
-            (name,),
-        ).fetchone()
-        start = position = row[0] if row else 0
-        while rows := self._recorder.read(position, BATCH):
-            apply(conn, decoded(rows, self._mapper))
-            position = rows[-1].position
-        return start
+    def _end(self) -> int:
+        row = self.conn.execute("SELECT notification_id FROM rps_log_head").fetchone()
+        return int(row["notification_id"]) if row else 0
 
-    def _apply_inline(self, conn: Connection[Any], stored: Sequence[Stored]) -> None:
+
+class _Kind(Protocol):
+    """Tables that are kept by the same code."""
+
+    @property
+    def tables(self) -> tuple[str, ...]: ...
+
+    @property
+    def chosen(self) -> tuple[str, ...]: ...
+
+    def apply(self, conn: Connection[Any], stored: Sequence[Stored]) -> None: ...
+
+    def keep_still(self, conn: Connection[Any]) -> None:
+        """Let nobody write the live tables until the transaction ends."""
+        ...
+
+    def before_swap(self, building: _Building) -> None: ...
+
+    def together(self, building: _Building) -> AbstractContextManager[None]:
+        """A context in which live and rebuilt tables are at the same place."""
+        ...
+
+
+class _Inline:
+    tables = VIEWS
+
+    def __init__(self, chosen: tuple[str, ...], lock_key: int) -> None:
+        self.chosen = chosen
+        self._lock_key = lock_key
+
+    def apply(self, conn: Connection[Any], stored: Sequence[Stored]) -> None:
         recorded = [Recorded(each.position, each.event) for each in stored]
         for sql, params in InlineProjection().statements(recorded):
             conn.execute(sql, params)
 
-    def _swap(self, conn: Connection[Any], tables: Sequence[str]) -> None:
-        if "lanes" in tables:
-            conn.execute(CARRY_LEASES)
-        for table in tables:
-            name = Identifier(table)
-            conn.execute(SQL("DROP TABLE public.{}").format(name))
-            conn.execute(SQL("ALTER TABLE rebuild.{} SET SCHEMA public").format(name))
-            conn.execute(
-                SQL(
-                    "GRANT SELECT, INSERT, UPDATE, DELETE ON public.{} TO rps_serving"
-                ).format(name)
-            )
+    def keep_still(self, conn: Connection[Any]) -> None:
+        conn.execute("SELECT pg_advisory_xact_lock(%s)", (self._lock_key,))
+
+    def before_swap(self, building: _Building) -> None:
+        if "lanes" in self.chosen:
+            building.conn.execute(CARRY_LEASES)
+
+    @contextmanager
+    def together(self, building: _Building) -> Iterator[None]:
+        """What a snapshot shows that is taken while nobody appends."""
+        conn = building.conn
+        conn.execute("SELECT pg_advisory_lock(%s)", (self._lock_key,))
+        with conn.transaction():
+            conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            building.catch_up()
+            conn.execute("SELECT pg_advisory_unlock(%s)", (self._lock_key,))
+            yield
 
 
-def _beside(conn: Connection[Any], tables: Sequence[str]) -> None:
-    conn.execute("DROP SCHEMA IF EXISTS rebuild CASCADE")
-    conn.execute("CREATE SCHEMA rebuild")
-    for table in tables:
+class _Followed:
+    def __init__(self, view: FollowedView) -> None:
+        self.tables = self.chosen = view.tables
+        self._view = view
+
+    def apply(self, conn: Connection[Any], stored: Sequence[Stored]) -> None:
+        self._view.apply(conn, stored)
+
+    def keep_still(self, conn: Connection[Any]) -> None:
         conn.execute(
-            SQL("CREATE TABLE rebuild.{0} (LIKE public.{0} INCLUDING ALL)").format(
-                Identifier(table)
-            )
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (self._view.name,)
         )
 
+    def before_swap(self, building: _Building) -> None:
+        building.conn.execute(PLACE, (self._view.name, building.position))
 
-def _align(conn: Connection[Any], name: str, position: int, start: int) -> None:
-    if position != start:
-        track(conn, name, start, position)
+    @contextmanager
+    def together(self, building: _Building) -> Iterator[None]:
+        conn = building.conn
+        with conn.transaction():
+            self.keep_still(conn)
+            start = position_of(conn, self._view.name)
+            end = max(start, building.position)
+            if start < end:
+                building.applied("public", start, end)
+                track(conn, self._view.name, start, end)
+            building.catch_up(end)
+            yield
+
+
+def _swapped(kind: _Kind, building: _Building) -> None:
+    conn, reached = building.conn, building.position
+    failed: psycopg.Error | None = None
+    for _ in range(SWAP_TRIES):
+        try:
+            with conn.transaction():
+                conn.execute(SQL("SET LOCAL lock_timeout = {}").format(SWAP_WAIT))
+                kind.keep_still(conn)
+                building.catch_up()
+                # Also from those who write beside the log: a lane claimed after its
+                # lease was carried over would be claimed twice.
+                conn.execute(
+                    SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(
+                        SQL(", ").join(Identifier("public", t) for t in kind.chosen)
+                    )
+                )
+                kind.before_swap(building)
+                for table in kind.chosen:
+                    twin.replace(conn, table, SCHEMA)
+        except (
+            psycopg.errors.LockNotAvailable,
+            psycopg.errors.DeadlockDetected,
+        ) as error:
+            building.position = reached  # what was applied was undone with the rest
+            building.catch_up()
+            reached, failed = building.position, error
+        else:
+            return
+    raise OperationalError(
+        f"{', '.join(kind.chosen)} stayed in use: {failed}; try again"
+    ) from failed
 
 
 def _differences(conn: Connection[Any], table: str) -> list[Difference]:

@@ -62,7 +62,7 @@ class Correlations:
         if not keys:
             return
         for row in conn.execute(sql.SELECT_CORRELATIONS, (keys,), prepare=True):
-            kept: dict[str, Any] = dict(row)
+            kept = _row(row, "fields", "members")
             rows[kept["correlation_id"]] = kept
         for each in changes:
             _CORRELATION_HANDLERS[each.event.TOPIC](rows, each)
@@ -227,7 +227,7 @@ def _folded(
         return []
     known: dict[UUID, Any] = {}
     for row in conn.execute(select, (keys,), prepare=True):
-        state: dict[str, Any] = dict(row)
+        state = _row(row, "settings", "document", "published")
         aggregate = kind.blank(state.pop("id"), state.pop("changed_at"))
         aggregate.version = state.pop("version")
         for name, value in state.items():
@@ -305,6 +305,15 @@ class Statistics:
                 for key, count in counts.items()
             ],
         )
+
+
+def _row(row: Any, *documents: str) -> dict[str, Any]:
+    """Documents are read by the parser events are read by: jsonb writes 1e22 out in
+    digits, which others take for a whole number that no event can hold."""
+    return {
+        name: orjson.loads(value) if name in documents and value is not None else value
+        for name, value in row.items()
+    }
 
 
 def _write(

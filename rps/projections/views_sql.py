@@ -14,8 +14,8 @@ SELECT * FROM unnest(%b::bigint[], %b::text[], %b::uuid[], %b::bigint[],
 """
 
 SELECT_CORRELATIONS = """
-SELECT correlation_id, domain, definition, process_event, state, version, fields,
-       members, conflicts, opened_at, changed_at, "position"
+SELECT correlation_id, domain, definition, process_event, state, version,
+       fields::text, members::text, conflicts, opened_at, changed_at, "position"
 FROM correlations WHERE correlation_id = ANY(%b)
 """
 UPSERT_CORRELATIONS = """
@@ -37,8 +37,8 @@ SET state = EXCLUDED.state, version = EXCLUDED.version, fields = EXCLUDED.fields
 """
 
 SELECT_SYSTEMS = """
-SELECT system_id AS id, domain, name, connector, description, settings, state, fault,
-       version, changed_at
+SELECT system_id AS id, domain, name, connector, description, settings::text, state,
+       fault, version, changed_at
 FROM remote_systems WHERE system_id = ANY(%b)
 """
 UPSERT_SYSTEMS = """
@@ -58,12 +58,12 @@ SET description = EXCLUDED.description, settings = EXCLUDED.settings,
 
 SELECT_DEFINITIONS = """
 SELECT definition_id AS id, domain, process_event, state = 'retired' AS retired,
-       revision, document, published, version, changed_at
+       revision, document::text, published::text, version, changed_at
 FROM definitions WHERE definition_id = ANY(%b)
 """
 UPSERT_DEFINITIONS = """
-INSERT INTO definitions (definition_id, domain, process_event, state, revision, document,
-                         published, version, changed_at)
+INSERT INTO definitions (definition_id, domain, process_event, state, revision,
+                         document, published, version, changed_at)
 SELECT r.definition_id, r.domain, r.process_event, r.state, r.revision,
        r.document::jsonb, r.published::jsonb, r.version, r.changed_at
 FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::text[], %b::integer[], %b::text[],
@@ -77,8 +77,8 @@ SET state = EXCLUDED.state, revision = EXCLUDED.revision, document = EXCLUDED.do
 """
 
 INSERT_ATTEMPTS = """
-INSERT INTO attempts ("position", message_id, correlation_id, domain, member, attempt, at,
-                      outcome, status, detail)
+INSERT INTO attempts ("position", message_id, correlation_id, domain, member, attempt,
+                      at, outcome, status, detail)
 SELECT * FROM unnest(%b::bigint[], %b::uuid[], %b::uuid[], %b::text[], %b::text[],
     %b::integer[], %b::timestamptz[], %b::text[], %b::integer[], %b::text[])
 """

@@ -36,7 +36,7 @@ class Sweeper:
         self._application = application
         self._clock = clock
         self.lanes = Lanes(application.datastore, "sweeper")
-        self._operations = Operations(application, self.lanes.claim)
+        self._operations = Operations(application, self.lanes)
 
     def work(self) -> int:
         """Make what messages of started replays can be made now."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SECRET = 'FATAL: password for "rps" at /var/lib/pg: SELECT * FROM rps_events'
 
 
-class SystemDisabled(Exception):  # noqa: N818
+class SystemDisabled(Exception):
     pass
 
 

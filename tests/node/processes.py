@@ -20,6 +20,7 @@ from rps.application import RemoteProcessSync
 from rps.application.tokens import mint
 from rps.domain.account import Account
 from rps.migrate import migrate
+from rps.workers.worker import KINDS, clock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,10 +77,18 @@ class Process:
 
 
 class Node:
-    """API and workers on `database`, linked to a sandbox named zenith; acme posts."""
+    """API and workers on `database`, linked to a sandbox named zenith; acme posts.
+
+    The workers are processes of their own, or `supervised` by `rps work`.
+    """
 
     def __init__(
-        self, database: str, folder: Path, definition: dict[str, Any], **environ: str
+        self,
+        database: str,
+        folder: Path,
+        definition: dict[str, Any],
+        *,
+        supervised: bool = False,
     ) -> None:
         self.database = database
         migrate(database)
@@ -91,15 +100,16 @@ class Node:
             "RPS_PORT": str(self.port),
             "RPS_ALLOW_NETWORKS": "127.0.0.0/8",
             "RPS_BREAKER_SECONDS": "1",
-            **environ,
         }
         self._folder = folder
+        commands = {"api": ["serve"]}
+        if supervised:
+            commands["work"] = ["work"]
+        else:
+            commands |= {kind: ["worker", kind] for kind in KINDS}
         self.processes = {
-            "api": Process("api", ["serve"], self.environ, folder),
-            **{
-                kind: Process(kind, ["worker", kind], self.environ, folder)
-                for kind in ("projector", "receiver", "deliverer", "sweeper")
-            },
+            name: Process(name, command, self.environ, folder)
+            for name, command in commands.items()
         }
         self.zenith = self._sandbox()
 
@@ -121,7 +131,7 @@ class Node:
         )
 
     def _configure(self, definition: dict[str, Any]) -> str:
-        application, now = self.application, _now()
+        application, now = self.application, clock()
         with psycopg.connect(self.database) as connection:
             connection.execute(
                 "INSERT INTO secrets (domain, name, value) VALUES ('top', 'z', %s)",
@@ -225,12 +235,6 @@ class Killer:
     def join(self) -> None:
         for thread in self._threads:
             thread.join()
-
-
-def _now() -> Any:
-    from rps.workers.worker import clock  # noqa: PLC0415
-
-    return clock()
 
 
 def _a_moment() -> None:

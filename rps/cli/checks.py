@@ -1,0 +1,255 @@
+"""What `rps doctor` looks at. Each check answers with what is wrong, if anything."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from rps.cli.status import BREAKERS, lags
+from rps.connectors.addresses import endpoint_refusal, looked_up, resolve, url_refusal
+from rps.migrate import pending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from psycopg import Connection
+
+    from rps.cli.session import Session
+
+SKEW_SECONDS_MAX = 2.0
+LAG_EVENTS_MAX = 10_000
+STALE_SECONDS_MAX = 60
+EXPIRY_DAYS = 14
+RESOLVE_SECONDS = 3.0
+
+PARKED = """
+SELECT domain, system, 'message' AS what, count(*) AS parked, min(detail) AS detail
+FROM outbound_queue WHERE status = 'error' GROUP BY domain, system
+UNION ALL
+SELECT domain, system, 'change', count(*), min(detail)
+FROM inbound_queue WHERE status = 'error' GROUP BY domain, system
+ORDER BY 1, 2, 3
+"""
+WAITING = """
+SELECT domain, system, count(*) AS waiting FROM outbound_queue
+WHERE status IN ('ready', 'uncertain') GROUP BY domain, system
+"""
+STALE = """
+SELECT 'receiver' AS kind, count(*) AS stale FROM inbound_queue
+WHERE status = 'ready' AND captured_at < now() - %(seconds)s * interval '1 second'
+"""
+SECRETS = "SELECT domain, name FROM secrets"
+TRIGGER = """
+SELECT tgenabled FROM pg_trigger
+WHERE tgrelid = 'rps_events'::regclass AND tgname = 'rps_events_append_only'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`remedy` says what to do; empty where all is well."""
+
+    level: Literal["ok", "warning", "error"]
+    check: str
+    cause: str = ""
+    remedy: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+# --- the database -------------------------------------------------------------------
+
+
+def durability(connection: Connection[Any], _url: str) -> Iterator[Finding]:
+    for name, unsafe in (
+        ("fsync", ("off",)),
+        ("full_page_writes", ("off",)),
+        ("synchronous_commit", ("off",)),
+    ):
+        row = connection.execute("SELECT current_setting(%s)", [name]).fetchone()
+        if row and row[0] in unsafe:
+            yield Finding(
+                "error",
+                "durability",
+                f"{name} is {row[0]}: what was acknowledged may be lost in a crash",
+                f"Set {name} = on in postgresql.conf and reload.",
+            )
+
+
+def clock(connection: Connection[Any], _url: str) -> Iterator[Finding]:
+    before = datetime.now(UTC)
+    row = connection.execute("SELECT clock_timestamp()").fetchone()
+    after = datetime.now(UTC)
+    if row is None:
+        return
+    skew = max((before - row[0]).total_seconds(), (row[0] - after).total_seconds())
+    if skew > SKEW_SECONDS_MAX:
+        yield Finding(
+            "error",
+            "clock",
+            f"this machine and the database are {skew:.1f} s apart",
+            "Let both follow a time server; which edit is newer depends on it.",
+        )
+
+
+def schema(connection: Connection[Any], url: str) -> Iterator[Finding]:
+    if missing := pending(url):
+        yield Finding(
+            "error", "schema", f"not applied: {', '.join(missing)}", "Run rps migrate."
+        )
+        return
+    row = connection.execute(TRIGGER).fetchone()
+    if row is None or row[0] == "D":
+        yield Finding(
+            "error",
+            "schema",
+            "the log can be changed: its append-only trigger is gone or disabled",
+            "Find out who did that; run rps audit verify; then "
+            "ALTER TABLE rps_events ENABLE TRIGGER rps_events_append_only.",
+        )
+
+
+# --- the node -----------------------------------------------------------------------
+
+
+def views(session: Session) -> Iterator[Finding]:
+    head, _ = session.application.recorder.head()
+    for view in lags(session, head):
+        if view["behind"] > LAG_EVENTS_MAX:
+            yield Finding(
+                "warning",
+                "views",
+                f"{view['view']} is {view['behind']} events behind the log",
+                "Is a projector running? rps work projector",
+            )
+
+
+def receivers(session: Session) -> Iterator[Finding]:
+    for row in session.ask(STALE, {"seconds": STALE_SECONDS_MAX}):
+        if row["stale"]:
+            yield Finding(
+                "error",
+                "receivers",
+                f"{row['stale']} change(s) wait for more than {STALE_SECONDS_MAX} s",
+                "Is a receiver running? rps work receiver",
+            )
+
+
+def breakers(session: Session) -> Iterator[Finding]:
+    for row in session.ask(BREAKERS):
+        yield Finding(
+            "warning",
+            "breakers",
+            f"{row['system']} ({row['domain']}) fails: {row['reason']}",
+            "Mend the system; deliveries go on by themselves once it answers.",
+        )
+
+
+def parked(session: Session) -> Iterator[Finding]:
+    for row in session.ask(PARKED):
+        yield Finding(
+            "error",
+            "parked",
+            f"{row['parked']} {row['what']}(s) of {row['system']} ({row['domain']}) "
+            f"wait for a person: {row['detail']}",
+            "Mend the cause, then retry or skip each with a reason.",
+        )
+
+
+def taking_part(session: Session) -> Iterator[Finding]:
+    configuration = session.configuration()
+    for row in session.ask(WAITING):
+        system = configuration.system(row["domain"], row["system"])
+        state = system.state if system else "not registered"
+        if state != "active":
+            yield Finding(
+                "warning",
+                "taking part",
+                f"{row['waiting']} message(s) wait for {row['system']}, "
+                f"which is {state}",
+                f"rps system {'resume' if state == 'paused' else 'activate'} "
+                f"{row['system']}",
+            )
+
+
+def tokens(session: Session) -> Iterator[Finding]:
+    soon = session.now + timedelta(days=EXPIRY_DAYS)
+    for account in session.configuration().accounts():
+        ends = [token.expires_at for token in account.tokens.values()]
+        if not ends or max(ends) > soon:
+            continue
+        expired = max(ends) <= session.now
+        yield Finding(
+            "error" if expired else "warning",
+            "tokens",
+            f"the last token of {account.name} ({account.domain}) "
+            f"{'ended' if expired else 'ends'} {max(ends):%Y-%m-%d}",
+            f"rps token issue {account.name}",
+        )
+
+
+def secrets(session: Session) -> Iterator[Finding]:
+    known = {(row["domain"], row["name"]) for row in session.ask(SECRETS)}
+    for system in session.configuration().systems():
+        named = system.settings.get("secrets") or []
+        missing = [name for name in named if (system.domain, name) not in known]
+        if missing or not named:
+            yield Finding(
+                "error",
+                "secrets",
+                f"{system.name} ({system.domain}) names no secret that is there"
+                f"{': ' + ', '.join(missing) if missing else ''}",
+                f"rps system add {system.name} --url … --secret-file FILE",
+            )
+
+
+def addresses(session: Session) -> Iterator[Finding]:
+    for system in session.configuration().systems():
+        if system.state == "disabled":
+            continue
+        reason = _unreachable(session, str(system.settings.get("url", "")))
+        if reason is not None:
+            yield Finding(
+                "error",
+                "addresses",
+                f"nothing is delivered to {system.name} ({system.domain}): {reason}",
+                "Correct its URL, or name its network in RPS_ALLOW_NETWORKS.",
+            )
+
+
+def _unreachable(session: Session, url: str) -> str | None:
+    if refusal := url_refusal(url):
+        return refusal
+    target = urlsplit(url)
+    port = target.port or (443 if target.scheme == "https" else 80)
+    host = target.hostname or ""
+    try:
+        found = looked_up(resolve, host, port, RESOLVE_SECONDS)
+    except (OSError, ValueError) as error:
+        return f"{host}: {error}"
+    allowed = session.config.allow_networks
+    refusals = [
+        endpoint_refusal(target.scheme, address, port, allowed) for address in found
+    ]
+    return next((refusal for refusal in refusals if refusal), None)
+
+
+DATABASE_CHECKS: tuple[Callable[[Connection[Any], str], Iterator[Finding]], ...] = (
+    durability,
+    clock,
+    schema,
+)
+NODE_CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
+    views,
+    receivers,
+    breakers,
+    parked,
+    taking_part,
+    tokens,
+    secrets,
+    addresses,
+)
+"""The names of these functions are how findings are grouped."""

@@ -1,0 +1,58 @@
+"""A ticket desk: what the people at one of the two companies do in their own system."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import urllib3
+
+from rps.cli.terminal import Failure
+
+
+class Desk:
+    """`table` of the sandbox at `url`, as its own users reach it."""
+
+    def __init__(self, name: str, url: str, table: str) -> None:
+        self.name, self.url, self.table = name, url, table
+        self._pool = urllib3.PoolManager(timeout=10.0, retries=False)
+
+    def answers(self) -> bool:
+        """Whether the sandbox is there."""
+        try:
+            return self._pool.request("GET", f"{self.url}/outbox").status == 200  # noqa: PLR2004 - OK
+        except urllib3.exceptions.HTTPError:
+            return False
+
+    def create(self, user: str, **values: Any) -> str:
+        """A new ticket; its number."""
+        body = {"fields": values, "user": user}
+        return str(self._ask("POST", f"/records/{self.table}", body)["id"])
+
+    def edit(self, ticket: str, user: str, **values: Any) -> None:
+        path = f"/records/{self.table}/{ticket}"
+        self._ask("PATCH", path, {"fields": values, "user": user})
+
+    def comment(self, ticket: str, user: str, text: str) -> None:
+        path = f"/records/{self.table}/{ticket}/comments"
+        self._ask("POST", path, {"text": text, "user": user})
+
+    def ticket(self, ticket: str) -> dict[str, Any]:
+        """The ticket's fields."""
+        found = self._ask("GET", f"/records/{self.table}/{ticket}")
+        return dict(found["fields"])
+
+    def applied(self, after: int = 0) -> list[dict[str, Any]]:
+        """Messages from rps that took effect here, in order, past number `after`."""
+        found: list[dict[str, Any]] = self._ask("GET", f"/log?after={after}")
+        return found
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        headers = {"Content-Type": "application/json"}
+        sent = None if body is None else orjson.dumps(body)
+        answer = self._pool.request(
+            method, f"{self.url}{path}", body=sent, headers=headers
+        )
+        if answer.status >= 400:  # noqa: PLR2004 - from here on HTTP means no
+            raise Failure(f"{self.name} answered {answer.status}: {answer.data!r}")
+        return orjson.loads(answer.data)

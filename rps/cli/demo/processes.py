@@ -1,0 +1,95 @@
+"""The demo's processes: each a real one, in a session of its own, with a log file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from rps.cli.terminal import Failure
+from rps.postgres import EmbeddedServer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+STOP_SECONDS = 50.0
+TAIL_CHARACTERS = 2_000
+
+
+class Processes:
+    """Started in order, ended in the opposite one.
+
+    They are in sessions of their own, so that Ctrl-C reaches only the demo, which ends
+    them one after the other; and they end by themselves when the demo is gone.
+    """
+
+    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._environ = dict(environ)
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, *arguments: str, **environ: str) -> None:
+        """Run `rps` with `arguments`; what it says goes to `log/NAME.log`."""
+        logs = self._folder / "log"
+        logs.mkdir(parents=True, exist_ok=True)
+        with (logs / f"{name}.log").open("ab") as log:
+            self._running[name] = subprocess.Popen(
+                [sys.executable, "-m", "rps", *arguments, "--parent", str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**self._environ, **environ},
+                start_new_session=True,
+            )
+
+    def require_running(self) -> None:
+        """Raises Failure with the end of its log where one ended by itself."""
+        for name, process in self._running.items():
+            status = process.poll()
+            if status is not None:
+                raise Failure(
+                    f"{name} ended by itself with status {status}:\n{self._tail(name)}"
+                )
+
+    def kill(self, name: str) -> None:
+        """Let it die as in a crash: SIGKILL, nothing is said or written any more."""
+        process = self._running.pop(name)
+        process.kill()
+        process.wait()
+
+    def end(self) -> None:
+        """End all of them and the database, by force where they take too long."""
+        for process in reversed(self._running.values()):
+            process.terminate()
+        for process in reversed(self._running.values()):
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_SECONDS)
+            # A session's id is its first process's: this reaches what that one started.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        self._running.clear()
+        # Its owner stopped it, unless somebody killed that.
+        EmbeddedServer(self._folder / "postgres").stop()
+
+    def _tail(self, name: str) -> str:
+        text = (self._folder / "log" / f"{name}.log").read_text(errors="replace")
+        return text[-TAIL_CHARACTERS:].strip()
+
+
+def free_port(wanted: int | None = None) -> int:
+    """`wanted` if nobody listens there on loopback, else a port nobody has."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted or 0))
+        except OSError:
+            if wanted is None:
+                raise
+            return free_port()
+        return int(probe.getsockname()[1])

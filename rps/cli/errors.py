@@ -1,0 +1,64 @@
+"""The one table of what ends a command, and how."""
+
+from __future__ import annotations
+
+import psycopg
+from eventsourcing.application import AggregateNotFoundError
+from eventsourcing.persistence import PersistenceError
+
+from rps.application import Contended
+from rps.application.connections import ConnectorUnknown
+from rps.application.operations import (
+    LaneBusy,
+    NotFound,
+    NotOpen,
+    ReplayTooLarge,
+)
+from rps.cli.terminal import Exit, Failure
+from rps.config import ConfigurationError
+from rps.connectors.signature import SecretUnusable
+from rps.domain.account import RoleUnknown, TooManyTokens
+from rps.domain.process_sync_definition import NothingToPublish
+from rps.domain.remote_system import RemoteSystemDisabled
+from rps.domain.replay import ReplayEnded
+from rps.domain.tenancy import DomainPathRefused
+from rps.installation import PostgresError
+from rps.migrate import MigrationError
+from rps.projections.rebuild import ViewUnknown
+
+# The first that fits counts: special ones before general ones.
+ENDINGS: tuple[tuple[type[Exception], Exit, str], ...] = (
+    (ConfigurationError, Exit.USAGE, "{error}"),
+    (DomainPathRefused, Exit.USAGE, "{error}: a domain is a path like top/acme"),
+    (RoleUnknown, Exit.USAGE, "{error}"),
+    (ViewUnknown, Exit.USAGE, "{error}"),
+    (ConnectorUnknown, Exit.USAGE, "there is no connector {error}"),
+    (SecretUnusable, Exit.USAGE, "{error}"),
+    (NotFound, Exit.NOT_FOUND, "{error}"),
+    (AggregateNotFoundError, Exit.NOT_FOUND, "nothing is known of {error}"),
+    (LaneBusy, Exit.FAILED, "somebody works on {error} now: try again in a moment"),
+    (NotOpen, Exit.FAILED, "{error}"),
+    (ReplayTooLarge, Exit.FAILED, "{error}"),
+    (ReplayEnded, Exit.FAILED, "the replay was {error} before"),
+    (TooManyTokens, Exit.FAILED, "{error} has two live tokens: revoke one first"),
+    (
+        RemoteSystemDisabled,
+        Exit.FAILED,
+        "{error} is disabled: activate it first (rps system activate {error})",
+    ),
+    (NothingToPublish, Exit.FAILED, "{error} has no draft to publish"),
+    (Contended, Exit.FAILED, "{error}"),
+    (MigrationError, Exit.FAILED, "{error}"),
+    (PostgresError, Exit.UNREACHABLE, "{error}"),
+    (psycopg.OperationalError, Exit.UNREACHABLE, "the database is away: {error}"),
+    (PersistenceError, Exit.UNREACHABLE, "the database is away: {error}"),
+)
+FORESEEN = tuple(kind for kind, _, _ in ENDINGS)
+
+
+def as_failure(error: Exception) -> Failure:
+    """The ending of an error that is in the table."""
+    for kind, code, text in ENDINGS:
+        if isinstance(error, kind):
+            return Failure(text.format(error=str(error).strip()), code)
+    raise error

@@ -1,0 +1,214 @@
+"""rps system: who takes part."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rps.application.connections import Connections
+from rps.cli.sandbox import new_secret
+from rps.cli.session import open_session
+from rps.cli.status import systems as standing_of_systems
+from rps.cli.terminal import (
+    Exit,
+    Failure,
+    domain_option,
+    output_option,
+    say,
+    show,
+    show_json,
+)
+from rps.connectors.addresses import url_refusal
+from rps.connectors.signature import Signer
+from rps.connectors.transport import Transport
+from rps.domain.remote_system import RemoteSystem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TextIO
+
+    from rps.cli.session import Session
+
+COLUMNS = ("domain", "name", "connector", "state", "breaker", "fault", "url")
+KEEP_KEY = """
+INSERT INTO secrets (domain, name, value) VALUES (%(domain)s, %(name)s, %(value)s)
+ON CONFLICT (domain, name) DO UPDATE SET value = EXCLUDED.value, made_at = now()
+"""
+CLOSE_BREAKER = """
+DELETE FROM breakers WHERE domain = %(domain)s AND system = %(name)s
+"""
+HAS_KEY = "SELECT 1 FROM secrets WHERE domain = %(domain)s AND name = %(name)s"
+
+
+@click.group()
+def system() -> None:
+    """Register remote systems and say whether they take part."""
+
+
+@system.command(name="list")
+@output_option
+def list_systems(output: str) -> None:
+    """List all remote systems."""
+    with open_session() as session:
+        rows = standing_of_systems(session)
+    show(rows, COLUMNS, output, empty="no remote systems: rps system add NAME")
+
+
+@system.command()
+@click.argument("name")
+@click.option("--url", required=True, help="Base URL that messages are sent to.")
+@click.option(
+    "--connector",
+    type=click.Choice(("push",)),
+    default="push",
+    show_default=True,
+    help="How it is spoken to.",
+)
+@click.option("--description", default="")
+@click.option(
+    "--secret-file",
+    type=click.File("r"),
+    help="File with its whsec_… secret (- is stdin). Without it one is made.",
+)
+@click.option("--no-dedupe", is_flag=True, help="It may apply a message id twice.")
+@click.option("--no-conditional-write", is_flag=True, help="It ignores If-Match.")
+@click.option("--no-read-back", is_flag=True, help="Its records cannot be read.")
+@domain_option
+@output_option
+def add(
+    *,
+    name: str,
+    url: str,
+    connector: str,
+    description: str,
+    secret_file: TextIO | None,
+    no_dedupe: bool,
+    no_conditional_write: bool,
+    no_read_back: bool,
+    domain: str,
+    output: str,
+) -> None:
+    """Register the remote system NAME, or change it. It starts disabled.
+
+    A secret that is made here goes to stdout this once: give it to the other side.
+    """
+    if refusal := url_refusal(url):
+        raise click.BadParameter(refusal, param_hint="--url")
+    given = secret_file.read().strip() if secret_file else None
+    settings = {
+        "url": url,
+        "secrets": [name],
+        "dedupe": not no_dedupe,
+        "conditional_write": not no_conditional_write,
+        "read_back": not no_read_back,
+    }
+    with open_session() as session:
+        made_secret = _keep_secret(session, domain, name, given)
+        _, made = session.application.register_system(
+            *(domain, name, connector, description, settings),
+            session.actor,
+            session.now,
+        )
+    say(f"{name} {'registered' if made else 'changed'}: rps system activate {name}")
+    if output == "json":
+        show_json({"domain": domain, "name": name, "secret": made_secret})
+    elif made_secret:
+        click.echo(made_secret)
+
+
+def _keep_secret(
+    session: Session, domain: str, name: str, given: str | None
+) -> str | None:
+    """The secret that was made, None where one was given or is there already."""
+    key = {"domain": domain, "name": name}
+    if given is None and session.ask(HAS_KEY, key):
+        return None
+    secret = given or new_secret()
+    Signer([secret])  # raises SecretUnusable
+    session.ask(KEEP_KEY, {**key, "value": secret})
+    return None if given else secret
+
+
+@system.command()
+@click.argument("name")
+@click.option("--unchecked", is_flag=True, help="Do not ask the system first.")
+@domain_option
+@output_option
+def activate(*, name: str, unchecked: bool, domain: str, output: str) -> None:
+    """Let NAME take part, once it answers and accepts us."""
+    with open_session() as session:
+        found = session.system(domain, name)
+        if not unchecked:
+            transport = Transport(session.config.allow_networks)
+            connections = Connections(session.application.datastore, transport)
+            fine, said = connections.connect(found).check()
+            if not fine:
+                raise Failure(
+                    f"{name} was not activated: {said}. Mend that, or --unchecked",
+                    Exit.UNREACHABLE,
+                )
+        session.ask(CLOSE_BREAKER, {"domain": domain, "name": name})
+        _say(session, found, lambda s: s.activate(session.actor, session.now), output)
+
+
+@system.command()
+@click.argument("name")
+@click.option("--reason", required=True, help="Why; kept in the history.")
+@domain_option
+@output_option
+def disable(name: str, reason: str, domain: str, output: str) -> None:
+    """Take nothing from NAME and send nothing to it; what waits is kept."""
+    with open_session() as session:
+        _say(
+            session,
+            session.system(domain, name),
+            lambda s: s.disable(reason, session.actor, session.now),
+            output,
+        )
+
+
+@system.command()
+@click.argument("name")
+@click.option("--reason", required=True, help="Why; kept in the history.")
+@domain_option
+@output_option
+def pause(name: str, reason: str, domain: str, output: str) -> None:
+    """Send nothing to NAME for now; its own changes are still taken."""
+    with open_session() as session:
+        _say(
+            session,
+            session.system(domain, name),
+            lambda s: s.pause(reason, session.actor, session.now),
+            output,
+        )
+
+
+@system.command()
+@click.argument("name")
+@domain_option
+@output_option
+def resume(name: str, domain: str, output: str) -> None:
+    """Send to NAME again, in order, what waited."""
+    with open_session() as session:
+        _say(
+            session,
+            session.system(domain, name),
+            lambda s: s.resume(session.actor, session.now),
+            output,
+        )
+
+
+def _say(
+    session: Session,
+    found: RemoteSystem,
+    command: Callable[[RemoteSystem], None],
+    output: str,
+) -> None:
+    session.application.change(RemoteSystem, found.id, command)
+    rows: list[dict[str, Any]] = [
+        row
+        for row in standing_of_systems(session)
+        if (row["domain"], row["name"]) == (found.domain, found.name)
+    ]
+    show(rows, COLUMNS, output)

@@ -1,0 +1,180 @@
+"""Which messages a judgement makes, and what of the waiting ones is still to be sent.
+
+Pure: reads a correlation's state, changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rps.domain import flow
+from rps.domain.aggregate import identity
+from rps.domain.state import DELETED, CorrelationState, Link, Pending
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from rps.domain.agreement import Definition, Member
+    from rps.domain.events import ChangeCaptured
+    from rps.domain.merge import Merge
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A captured change under judgement: where it stands and what it is judged by."""
+
+    captured: ChangeCaptured
+    sequence: int
+    definition: Definition
+    revision: int
+    now: datetime
+
+    @property
+    def member(self) -> Member:
+        return self.definition.members[self.captured.member]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a judgement found: the merge, new journal entries, the version it makes,
+    and for the sender which version of each field it turned out to hold."""
+
+    merge: Merge
+    entries: list[dict[str, Any]]
+    version: int
+    agreed: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The shared values and versions as they are once a judgement is in force."""
+
+    values: Mapping[str, Any]
+    versions: Mapping[str, int]
+
+    @classmethod
+    def after(
+        cls, state: CorrelationState, values: Mapping[str, Any], version: int
+    ) -> Standing:
+        fields = state.fields
+        return cls(
+            {name: each.value for name, each in fields.items()} | dict(values),
+            {name: each.version for name, each in fields.items()}
+            | dict.fromkeys(values, version),
+        )
+
+
+def messages(
+    state: CorrelationState, case: Case, verdict: Verdict
+) -> list[dict[str, Any]]:
+    """The messages this judgement makes: one a member that has to be told."""
+    captured = case.captured
+    standing = Standing.after(state, verdict.merge.values, verdict.version)
+    planned = []
+    for name, member in case.definition.members.items():
+        if name == captured.member:
+            changed = owed(state, member, standing, verdict.agreed)
+            message = message_to(state, member, changed, [], standing)
+        elif name in captured.origin:
+            continue  # the change came from there
+        else:
+            message = message_to(
+                state, member, verdict.merge.values, verdict.entries, standing
+            )
+        if message is not None:
+            planned.append(
+                {
+                    "message_id": str(
+                        identity("message", str(state.id), str(case.sequence), name)
+                    ),
+                    **message,
+                    "origin": [*captured.origin, captured.member],
+                    "hop": captured.hop + 1,
+                }
+            )
+    return planned
+
+
+def owed(
+    state: CorrelationState,
+    member: Member,
+    standing: Standing,
+    agreed: Mapping[str, int],
+) -> list[str]:
+    """The fields whose shared value `member` lacks and no waiting message brings."""
+    link = state.links.get(member.name) or Link()
+    coming = {
+        (name, version)
+        for pending in state.waiting(member.name)
+        for name, version in pending.versions.items()
+    }
+    return [
+        name
+        for name, version in standing.versions.items()
+        if (name in member.fields or name == DELETED)
+        and version > max(agreed.get(name, 0), link.told(name))
+        and (name, version) not in coming
+    ]
+
+
+def message_to(
+    state: CorrelationState,
+    member: Member,
+    changed: Iterable[str],
+    entries: list[dict[str, Any]],
+    standing: Standing,
+) -> dict[str, Any] | None:
+    """What tells `member` about the `changed` fields and `entries`; None: nothing to
+    tell. A record that is not there yet is told everything."""
+    link = state.links.get(member.name) or Link()
+    if link.deleted:
+        return None
+    is_gone = bool(standing.values.get(DELETED))
+    is_known = link.record_id is not None or any(
+        pending.operation == "create" for pending in state.waiting(member.name)
+    )
+    if is_gone:
+        operation = "delete"
+        wanted = [DELETED] if DELETED in changed and is_known else []
+        told: list[dict[str, Any]] = []
+    else:
+        operation = "update" if is_known else "create"
+        names = changed if is_known else standing.values
+        wanted = [
+            name
+            for name in names
+            if name in member.fields and (member.name, name) not in state.held
+        ]
+        told = flow.shared_entries_for(member, entries)
+    if operation not in member.deliver or not (wanted or told):
+        return None
+    return {
+        "member": member.name,
+        "system": member.system,
+        "table": member.table,
+        "operation": operation,
+        "fields": {name: standing.values[name] for name in wanted},
+        "versions": {name: standing.versions[name] for name in wanted},
+        "entries": told,
+    }
+
+
+def still_to_send(
+    state: CorrelationState, pending: Pending, verdict: Verdict
+) -> list[str]:
+    """What of a waiting message to the sender has to be sent, now that it is judged.
+
+    Not what the sender turned out to hold already, nor what it changed since, nor what
+    a person has to decide. Nothing, when its record is gone.
+    """
+    if state.links[pending.member].deleted:
+        return []
+    return [
+        name
+        for name, version in pending.versions.items()
+        if verdict.agreed.get(name, -1) < version
+        and name not in verdict.merge.values
+        and (pending.member, name) not in state.held
+    ]

@@ -1,0 +1,132 @@
+"""What people say about a correlation's queued entries: retry, skip, replay."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rps.domain import events, plan
+from rps.domain.aggregate import identity
+from rps.domain.plan import Standing
+from rps.domain.state import CorrelationState, Pending
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from rps.domain.agreement import Definition
+
+
+class MessageUnknown(LookupError):
+    """The correlation has no such message waiting."""
+
+
+class QueuedEntries(CorrelationState):
+    """Commands of operators; each is given a reason and a name."""
+
+    def skip_message(
+        self, message_id: str, reason: str, actor: str, now: datetime
+    ) -> None:
+        pending = self._waiting(message_id)
+        self.happened(
+            events.MessageSkipped,
+            now,
+            message_id=message_id,
+            member=pending.member,
+            reason=reason,
+            actor=actor,
+        )
+
+    def retry_message(
+        self, message_id: str, reason: str, actor: str, now: datetime
+    ) -> None:
+        pending = self._waiting(message_id)
+        self.happened(
+            events.MessageRetried,
+            now,
+            message_id=message_id,
+            member=pending.member,
+            reason=reason,
+            actor=actor,
+        )
+
+    def retry_change(
+        self, sequence: int, change_id: str, reason: str, actor: str, now: datetime
+    ) -> None:
+        self.happened(
+            events.ChangeRetried,
+            now,
+            sequence=sequence,
+            change_id=change_id,
+            reason=reason,
+            actor=actor,
+        )
+
+    def skip_change(
+        self, sequence: int, change_id: str, reason: str, actor: str, now: datetime
+    ) -> None:
+        self.happened(
+            events.ChangeSkipped,
+            now,
+            sequence=sequence,
+            change_id=change_id,
+            reason=reason,
+            actor=actor,
+        )
+
+    def _waiting(self, message_id: str) -> Pending:
+        if message_id not in self.pending:
+            raise MessageUnknown(message_id)
+        return self.pending[message_id]
+
+    def replay(
+        self,
+        replay_id: str,
+        member_name: str,
+        fields: list[str],
+        entries: list[dict[str, Any]],
+        definition: Definition,
+        revision: int,
+        reason: str,
+        actor: str,
+        now: datetime,
+    ) -> bool:
+        """Make a message that brings `fields` at the member to their shared values.
+
+        Said twice with the same `replay_id`, nothing happens. False: nothing to send.
+        """
+        message = self.replay_message(
+            replay_id, member_name, fields, entries, definition
+        )
+        if message is None or message["message_id"] in self.replayed:
+            return False
+        self.happened(
+            events.MessageReplayed,
+            now,
+            definition=self.definition,
+            process_event=self.process_event,
+            revision=revision,
+            replay_id=replay_id,
+            message=message,
+            reason=reason,
+            actor=actor,
+        )
+        return True
+
+    def replay_message(
+        self,
+        replay_id: str,
+        member_name: str,
+        fields: list[str],
+        entries: list[dict[str, Any]],
+        definition: Definition,
+    ) -> dict[str, Any] | None:
+        """What `replay` would send; None: the member is not to be told anything."""
+        member = definition.members.get(member_name)
+        if member is None:
+            return None
+        standing = Standing.after(self, {}, 0)
+        wanted = [name for name in fields if name in standing.values]
+        message = plan.message_to(self, member, wanted, entries, standing)
+        if message is None:
+            return None
+        message_id = str(identity("replay", replay_id, str(self.id), member_name))
+        return {"message_id": message_id, **message, "origin": [], "hop": 0}

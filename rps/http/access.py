@@ -1,0 +1,87 @@
+"""Who is asking, and whether they may: decided before any view runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from flask import g, request
+
+from rps.application.tokens import NotAuthenticated, Principal, authenticate
+from rps.http.routes import Policy, PolicyMissing
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from flask import Flask
+
+    from rps.application.configuration import Configuration
+    from rps.http.parts import Parts
+
+_SCHEME = "bearer "
+_TOKEN_CHARACTERS = 200
+
+
+class RoleMissing(Exception):
+    """The account has none of the roles that may do this."""
+
+    def __init__(self, roles: frozenset[str]) -> None:
+        super().__init__(", ".join(sorted(roles)))
+
+
+def install(flask_app: Flask, parts: Parts) -> None:
+    """Guard every route by its policy.
+
+    Raises PolicyMissing where a route has none: what nobody decided about is not
+    served.
+    """
+    policies: dict[str, Policy] = {}
+    for endpoint, view in flask_app.view_functions.items():
+        policy = getattr(view, "policy", None)
+        if policy is None:
+            raise PolicyMissing(f"{endpoint}: declare @allowed(...) or @public")
+        policies[endpoint] = policy
+
+    def guard() -> None:
+        policy = policies.get(request.endpoint or "")
+        if policy is None or policy.roles is None:
+            return  # no such route, or one for everybody
+        g.principal = _principal(parts, fresh=policy.fresh)
+        _require(policy, g.principal)
+        g.policy = policy
+
+    flask_app.before_request(guard)
+
+
+def allow(configuration: Configuration, now: datetime) -> None:
+    """Raise what the guard would raise if it saw this configuration."""
+    _require(g.policy, authenticate(_bearer(), configuration, now))
+
+
+def _require(policy: Policy, who: Principal) -> None:
+    if policy.roles is not None and not policy.roles & who.roles:
+        raise RoleMissing(policy.roles)
+
+
+def principal() -> Principal:
+    """Whoever the request's token belongs to."""
+    return cast("Principal", g.principal)
+
+
+def _principal(parts: Parts, *, fresh: bool) -> Principal:
+    token = _bearer()
+    reader = parts.application.configuration
+    now = parts.clock()
+    if fresh:
+        return authenticate(token, reader.refresh(), now)
+    try:
+        return authenticate(token, reader.current, now)
+    except NotAuthenticated:
+        # It may have been issued since this process last looked.
+        return authenticate(token, reader.refresh(), now)
+
+
+def _bearer() -> str:
+    written = request.headers.get("Authorization", "")
+    if written[: len(_SCHEME)].lower() != _SCHEME:
+        raise NotAuthenticated("no bearer token")
+    return written[len(_SCHEME) :].strip()[:_TOKEN_CHARACTERS]

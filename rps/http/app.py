@@ -1,0 +1,82 @@
+"""The API put together: resources, guards, and the one table of errors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import NotFound
+
+from rps.http import access, openapi, problems
+from rps.http.accounts import Accounts, Domains
+from rps.http.audit import Audit
+from rps.http.changes import Changes
+from rps.http.correlations import Correlations
+from rps.http.definitions import Definitions
+from rps.http.errors import TABLE
+from rps.http.inputs import QueryRefused
+from rps.http.observability import Observability
+from rps.http.queues import Queues
+from rps.http.replays import Replays
+from rps.http.routes import PREFIX, register
+from rps.http.systems import Systems
+
+if TYPE_CHECKING:
+    from rps.http.parts import Parts
+
+BODY_BYTES_MAX = 1024 * 1024
+
+
+def create_app(parts: Parts) -> Flask:
+    """The WSGI application of one process. Make it after the process was forked.
+
+    Raises PolicyMissing where a route does not say who may take it.
+    """
+    flask_app = Flask("rps.http", static_folder=None)
+    flask_app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
+    flask_app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    observability = Observability(parts)
+    observability.count(flask_app)
+    flask_app.before_request(_refuse_nul)
+    flask_app.after_request(_secured)
+    document = openapi.OpenApi()
+    resources = {
+        "changes": Changes(parts),
+        "definitions": Definitions(parts),
+        "systems": Systems(parts),
+        "domains": Domains(parts),
+        "accounts": Accounts(parts),
+        "correlations": Correlations(parts),
+        "queues": Queues(parts),
+        "replays": Replays(parts),
+        "audit": Audit(parts),
+        "openapi": document,
+    }
+    for name, resource in resources.items():
+        register(flask_app, name, resource)
+    register(flask_app, "observability", observability, prefix="")
+    access.install(flask_app, parts)
+    flask_app.before_request(lambda: _refuse_query(flask_app))
+    problems.install(flask_app, TABLE)
+    document.document = openapi.describe(flask_app)
+    return flask_app
+
+
+def _refuse_nul() -> None:
+    """No name holds a NUL, and no query takes one."""
+    if "\0" in request.path:
+        raise NotFound
+
+
+def _refuse_query(flask_app: Flask) -> None:
+    """A parameter a route does not know would be taken for one that was heeded."""
+    view: Any = flask_app.view_functions.get(request.endpoint or "")
+    if request.args and request.path.startswith(PREFIX) and not view.route.query:
+        raise QueryRefused(next(iter(request.args)), "this route takes no parameters")
+
+
+def _secured(response: Response) -> Response:
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    return response

@@ -1,0 +1,253 @@
+"""What the product's own errors are answered with: the one table."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from eventsourcing.application import AggregateNotFoundError
+from eventsourcing.persistence import IntegrityError
+from flask import g
+from werkzeug.exceptions import NotFound as NoSuchRoute
+
+from rps.application import Contended
+from rps.application.capture import SystemUnknown
+from rps.application.connections import ConnectorUnknown
+from rps.application.operations import LaneBusy, NotFound, NotOpen, ReplayTooLarge
+from rps.application.tokens import NotAuthenticated
+from rps.connectors.signature import SecretUnusable
+from rps.domain.account import RoleUnknown, TooManyTokens
+from rps.domain.correlation import MessageUnknown
+from rps.domain.problem import DefinitionRefused
+from rps.domain.process_sync_definition import NothingToPublish
+from rps.domain.remote_system import RemoteSystemDisabled
+from rps.domain.replay import ReplayEnded
+from rps.domain.tenancy import DomainPathRefused
+from rps.http.access import RoleMissing
+from rps.http.inputs import HeaderRefused, QueryRefused
+from rps.http.problems import Problem
+from rps.log.append import ChangeIdReused, ConfigurationMoved, LeaseLost, VersionTaken
+
+if TYPE_CHECKING:
+    from rps.http.problems import Table
+
+
+class CheckFailed(Exception):
+    """The remote system cannot be used as it is; the text is what it said."""
+
+
+class ChangeIdRepeated(ValueError):
+    """One request names the same change twice, at the places given."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(first, second)
+        self.first = first
+        self.second = second
+
+
+def place_of(index: int | None, key: str) -> str | None:
+    """Where in the body of posted changes: a lone change has no index."""
+    if index is None:
+        return None
+    return f"/{key}" if g.get("single_change") else f"/{index}/{key}"
+
+
+def _not_found(_: Exception) -> Problem:
+    # The same for what is not there and for what is not yours.
+    return Problem(
+        404, "not-found", "There is no such thing", "Nothing of that name is here."
+    )
+
+
+def _not_authenticated(_: Exception) -> Problem:
+    return Problem(
+        401,
+        "not-authenticated",
+        "The token is not accepted",
+        "Send a live token as 'Authorization: Bearer rps_…'.",
+    )
+
+
+def _role_missing(error: RoleMissing) -> Problem:
+    title = "The account has none of the roles for this"
+    return Problem(403, "role-missing", title, f"One of these is needed: {error}.")
+
+
+def _not_open(error: NotOpen) -> Problem:
+    return Problem(409, "entry-settled", "The entry is not open", f"{error}.")
+
+
+def _message_unknown(_: MessageUnknown) -> Problem:
+    detail = "It was settled a moment ago."
+    return Problem(409, "entry-settled", "The entry is not open", detail)
+
+
+def _lane_busy(_: Exception) -> Problem:
+    return Problem(
+        409,
+        "lane-busy",
+        "Somebody is working on this very entry",
+        "Ask again in a moment.",
+        headers={"Retry-After": "1"},
+    )
+
+
+def _contended(_: Exception) -> Problem:
+    return Problem(
+        409,
+        "contended",
+        "Somebody else changed it at the same moment",
+        "Nothing was done: read it again, then try again.",
+    )
+
+
+def _replay_ended(error: ReplayEnded) -> Problem:
+    return Problem(409, "replay-ended", "The replay has ended", f"It was {error}.")
+
+
+def _replay_too_large(error: ReplayTooLarge) -> Problem:
+    return Problem(
+        422, "replay-too-large", "One replay takes less", f"{error}.", "/selector"
+    )
+
+
+def _system_unknown(error: SystemUnknown) -> Problem:
+    return Problem(
+        422,
+        "system-unknown",
+        "A change names a system that is not registered",
+        "Register the remote system first, or correct its name.",
+        place_of(error.index, "system"),
+    )
+
+
+def _system_disabled(_: RemoteSystemDisabled) -> Problem:
+    return Problem(
+        409,
+        "system-disabled",
+        "The remote system is disabled",
+        "Validate and activate it first.",
+    )
+
+
+def _change_id_reused(error: ChangeIdReused) -> Problem:
+    place = place_of(error.index, "change_id") or "header Idempotency-Key"
+    title = "The id was used before for something else"
+    return Problem(422, "change-id-reused", title, f"{error}.", place)
+
+
+def _change_id_repeated(error: ChangeIdRepeated) -> Problem:
+    return Problem(
+        422,
+        "change-id-repeated",
+        "One request names the same change twice",
+        f"{error.first} and {error.second} have the same system and change_id.",
+        error.second,
+        extra={"places": [error.first, error.second]},
+    )
+
+
+def _definition_refused(error: DefinitionRefused) -> Problem:
+    return Problem(
+        422,
+        "definition-refused",
+        "The definition cannot be used",
+        "problems names everything that is wrong, and what to do about it.",
+        error.problems[0].place if error.problems else None,
+        extra={"problems": [asdict(problem) for problem in error.problems]},
+    )
+
+
+def _nothing_to_publish(_: NothingToPublish) -> Problem:
+    title = "There is nothing to publish"
+    return Problem(409, "nothing-to-publish", title, "Put a draft first.")
+
+
+def _role_unknown(error: RoleUnknown) -> Problem:
+    return Problem(422, "role-unknown", "No such role", f"{error}.", "/roles")
+
+
+def _too_many_tokens(_: TooManyTokens) -> Problem:
+    return Problem(
+        409,
+        "too-many-tokens",
+        "The account has two live tokens",
+        "Revoke one before another is issued.",
+    )
+
+
+def _path_refused(_: DomainPathRefused) -> Problem:
+    return Problem(
+        422,
+        "domain-path-refused",
+        "This cannot name a domain",
+        "Write lower-case words of a-z, 0-9 and -, joined by '/', ten deep at most.",
+    )
+
+
+def _check_failed(error: CheckFailed) -> Problem:
+    title = "The remote system did not pass its check"
+    return Problem(409, "check-failed", title, f"{error}")
+
+
+def _connector_unknown(_: ConnectorUnknown) -> Problem:
+    return Problem(
+        409,
+        "connector-unknown",
+        "This version has no such connector",
+        "Another version registered the system: run that one, or register it anew.",
+    )
+
+
+def _secret_unusable(_: SecretUnusable) -> Problem:
+    return Problem(
+        409,
+        "secret-unusable",
+        "A secret of the system is missing or unusable",
+        "Put the system again with a secret: whsec_ and the base64 of 24 to 64 bytes.",
+    )
+
+
+def _query_refused(error: QueryRefused) -> Problem:
+    title = "The query string asks for something unknown"
+    place = f"query {error.parameter}"
+    return Problem(400, "query-refused", title, error.detail, place)
+
+
+def _header_refused(error: HeaderRefused) -> Problem:
+    title = "A header holds what it may not hold"
+    place = f"header {error.header}"
+    return Problem(400, "header-refused", title, error.detail, place)
+
+
+TABLE: Table = {
+    NotFound: _not_found,
+    NoSuchRoute: _not_found,
+    AggregateNotFoundError: _not_found,
+    NotAuthenticated: _not_authenticated,
+    RoleMissing: _role_missing,
+    NotOpen: _not_open,
+    MessageUnknown: _message_unknown,
+    LaneBusy: _lane_busy,
+    LeaseLost: _lane_busy,
+    Contended: _contended,
+    VersionTaken: _contended,
+    ConfigurationMoved: _contended,
+    IntegrityError: _contended,
+    ReplayEnded: _replay_ended,
+    ReplayTooLarge: _replay_too_large,
+    SystemUnknown: _system_unknown,
+    RemoteSystemDisabled: _system_disabled,
+    ChangeIdReused: _change_id_reused,
+    ChangeIdRepeated: _change_id_repeated,
+    DefinitionRefused: _definition_refused,
+    NothingToPublish: _nothing_to_publish,
+    RoleUnknown: _role_unknown,
+    TooManyTokens: _too_many_tokens,
+    DomainPathRefused: _path_refused,
+    CheckFailed: _check_failed,
+    ConnectorUnknown: _connector_unknown,
+    SecretUnusable: _secret_unusable,
+    QueryRefused: _query_refused,
+    HeaderRefused: _header_refused,
+}

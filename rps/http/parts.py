@@ -1,0 +1,34 @@
+"""What the API is made of, handed over by whoever composes a node."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rps.application import RemoteProcessSync
+    from rps.application.operations import Operations
+    from rps.domain.delivery import Connector
+    from rps.domain.remote_system import RemoteSystem
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """`connectors` builds the connector of a system; `pause` waits that many seconds
+    between two looks at something that is waited for."""
+
+    application: RemoteProcessSync
+    operations: Operations
+    connectors: Callable[[RemoteSystem], Connector]
+    clock: Callable[[], datetime] = _utc_now
+    random_bytes: Callable[[int], bytes] = os.urandom
+    pause: Callable[[float], None] = time.sleep

@@ -1,0 +1,291 @@
+"""Remote systems: registered, validated and activated, paused, disabled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from marshmallow import ValidationError, fields, validate
+
+from rps.application.operations import NotFound
+from rps.connectors.signature import SecretUnusable, Signer
+from rps.domain.document import REMOTE_NAME
+from rps.domain.remote_system import RemoteSystem
+from rps.http.access import principal
+from rps.http.answers import answer, of
+from rps.http.errors import CheckFailed
+from rps.http.inputs import (
+    REASON_MAX,
+    Flag,
+    Reason,
+    Shape,
+    Text,
+    body,
+    optional_body,
+    precondition,
+    query,
+)
+from rps.http.routes import CONFIGURERS, OPERATORS, READERS, allowed, route
+from rps.http.secret_store import SecretStore
+from rps.projections.system_questions import SystemQuestions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from flask import Response
+
+    from rps.http.parts import Parts
+
+URL_MAX = 2048
+CLOSE_BREAKER = "DELETE FROM breakers WHERE domain = %b AND system = %b"
+
+
+def _http_url(text: str) -> None:
+    """Only the form: which addresses may be reached is the transport's to say."""
+    try:
+        parts = urlsplit(text)
+        well_formed = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        well_formed = False
+    if not (
+        well_formed
+        and text.isascii()
+        and text.isprintable()
+        and " " not in text
+        and parts.scheme in ("http", "https")
+        and parts.username is None
+        and not parts.query
+        and not parts.fragment
+    ):
+        raise ValidationError(
+            "give an http or https URL with a host, without user, query and fragment"
+        )
+
+
+def _secret(text: str) -> None:
+    try:
+        Signer([text])
+    except SecretUnusable:
+        raise ValidationError(
+            "a secret is whsec_ and the base64 of 24 to 64 bytes"
+        ) from None
+
+
+def _secret_name(text: str) -> None:
+    if text.startswith("whsec_"):
+        # It would be kept in the log for ever.
+        raise ValidationError("name the secret here; give its value as 'secret'")
+
+
+class Settings(Shape):
+    url = fields.String(
+        required=True, validate=[validate.Length(1, URL_MAX), _http_url]
+    )
+    secrets = fields.List(
+        fields.String(validate=[validate.Length(1, 120), _secret_name]),
+        validate=validate.Length(1, 4),
+    )
+    dedupe = Flag(load_default=True)
+    conditional_write = Flag(load_default=True)
+    read_back = Flag(load_default=True)
+
+
+class System(Shape):
+    connector = fields.String(load_default="push", validate=validate.OneOf(["push"]))
+    description = Text(2000, least=0, load_default="")
+    settings = fields.Nested(Settings, required=True)
+    secret = fields.String(validate=_secret)
+
+
+class HowToActivate(Shape):
+    check = fields.Boolean(load_default=True)
+
+
+class OptionalReason(Shape):
+    reason = Text(REASON_MAX)
+
+
+class Systems:
+    def __init__(self, parts: Parts) -> None:
+        self._application = parts.application
+        self._connectors = parts.connectors
+        self._clock = parts.clock
+        self._questions = SystemQuestions(parts.application.datastore)
+        self._secrets = SecretStore(parts.application.datastore, parts.random_bytes)
+
+    @route("GET", "/systems", "All remote systems of the domain", answer="Systems")
+    @allowed(*READERS)
+    def list_systems(self) -> Response:
+        domain = principal().domain
+        own = [
+            system
+            for system in self._application.configuration.current.systems()
+            if system.domain == domain
+        ]
+        own.sort(key=lambda system: system.name)
+        breakers = self._questions.breakers(domain)
+        queued = self._questions.queued(domain)
+        shown = [_shown(system, breakers, queued) for system in own]
+        return answer({"systems": shown})
+
+    @route("GET", "/systems/<name>", "One remote system", answer="System")
+    @allowed(*READERS)
+    def get_system(self, name: str) -> Response:
+        return self._answer(self._found(name))
+
+    @route(
+        "PUT",
+        "/systems/<name>",
+        "Register or change a system; a generated secret is shown in this answer only",
+        body=System(),
+        answer="System",
+        headers=("If-Match", "If-None-Match"),
+    )
+    @allowed(*CONFIGURERS)
+    def put_system(self, name: str) -> Response:
+        if not REMOTE_NAME.fits(name):
+            raise ValidationError([f"the system's name is {REMOTE_NAME.says}"])
+        posted = body(System())
+        who, now = principal(), self._clock()
+        key = RemoteSystem.id_of(who.domain, name)
+        known = self._application.find(RemoteSystem, key)
+        precondition(known)
+        settings = posted["settings"]
+        settings.setdefault("secrets", known.settings["secrets"] if known else [name])
+        secret_name = settings["secrets"][0]
+        generated = None
+        if given := posted.get("secret"):
+            self._secrets.keep(who.domain, secret_name, given)
+        else:
+            generated = self._secrets.make(who.domain, secret_name)
+        if known is None:
+            system, _ = self._application.register_system(
+                who.domain,
+                name,
+                posted["connector"],
+                posted["description"],
+                settings,
+                who.account,
+                now,
+            )
+            return self._answer(system, 201, secret=generated)
+
+        def change(system: RemoteSystem) -> None:
+            precondition(system)
+            system.change(posted["description"], settings, who.account, now)
+
+        changed = self._application.change(RemoteSystem, key, change)
+        return self._answer(changed, secret=generated)
+
+    @route(
+        "POST",
+        "/systems/<name>/activate",
+        "Validate and activate: its connector is tried first, unless ?check=false",
+        query=HowToActivate(),
+        answer="System",
+    )
+    @allowed(*CONFIGURERS)
+    def activate_system(self, name: str) -> Response:
+        system = self._found(name)
+        if query(HowToActivate())["check"]:
+            works, said = self._connectors(system).check()
+            if not works:
+                raise CheckFailed(said or "it does not answer")
+        activated = self._tell(system, lambda s, who, now: s.activate(who, now))
+        self._close_breaker(system)
+        return self._answer(activated)
+
+    @route(
+        "POST",
+        "/systems/<name>/disable",
+        "Take nothing from it, give nothing to it",
+        body=Reason(),
+        answer="System",
+    )
+    @allowed(*OPERATORS)
+    def disable_system(self, name: str) -> Response:
+        reason = body(Reason())["reason"]
+        return self._answer(
+            self._tell(
+                self._found(name), lambda s, who, now: s.disable(reason, who, now)
+            )
+        )
+
+    @route(
+        "POST",
+        "/systems/<name>/pause",
+        "Let its messages wait; changes are still taken from it",
+        body=Reason(),
+        answer="System",
+    )
+    @allowed(*OPERATORS)
+    def pause_system(self, name: str) -> Response:
+        reason = body(Reason())["reason"]
+        return self._answer(
+            self._tell(self._found(name), lambda s, who, now: s.pause(reason, who, now))
+        )
+
+    @route(
+        "POST",
+        "/systems/<name>/resume",
+        "Deliver what has been waiting",
+        body=OptionalReason(),
+        answer="System",
+    )
+    @allowed(*OPERATORS)
+    def resume_system(self, name: str) -> Response:
+        optional_body(OptionalReason())
+        return self._answer(
+            self._tell(self._found(name), lambda s, who, now: s.resume(who, now))
+        )
+
+    def _found(self, name: str) -> RemoteSystem:
+        key = RemoteSystem.id_of(principal().domain, name)
+        system = self._application.find(RemoteSystem, key)
+        if system is None:
+            raise NotFound(f"no remote system {name!r}")
+        return system
+
+    def _tell(
+        self,
+        system: RemoteSystem,
+        say: Callable[[RemoteSystem, str, datetime], None],
+    ) -> RemoteSystem:
+        who, now = principal().account, self._clock()
+        return self._application.change(
+            RemoteSystem, system.id, lambda each: say(each, who, now)
+        )
+
+    def _close_breaker(self, system: RemoteSystem) -> None:
+        with self._application.datastore.get_connection() as conn:
+            conn.execute(CLOSE_BREAKER, (system.domain, system.name))
+
+    def _answer(
+        self, system: RemoteSystem, status: int = 200, secret: str | None = None
+    ) -> Response:
+        breakers = self._questions.breakers(system.domain)
+        shown = _shown(system, breakers, self._questions.queued(system.domain))
+        if secret is not None:
+            shown["secret"] = secret
+        return of(system, shown, status)
+
+
+def _shown(
+    system: RemoteSystem,
+    breakers: dict[str, dict[str, Any]],
+    queued: dict[str, dict[str, dict[str, int]]],
+) -> dict[str, Any]:
+    return {
+        "name": system.name,
+        "domain": system.domain,
+        "connector": system.connector,
+        "description": system.description,
+        "settings": system.settings,
+        "state": system.state,
+        "fault": system.fault,
+        "breaker": breakers.get(system.name),
+        "queues": queued.get(system.name, {"inbound": {}, "outbound": {}}),
+        "version": system.version,
+        "changed_at": system.modified_on,
+    }

@@ -1,0 +1,370 @@
+"""Random schedules of edits, deliveries and mishaps, and what must hold after them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from simulated_node import Node
+from simulated_remote import Edit, Remote
+
+from rps.domain import events, flow
+from rps.domain.document import parse
+from rps.domain.state import DELETED
+
+if TYPE_CHECKING:
+    from rps.domain.agreement import Definition
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+STEPS = 60
+DELIVERIES_MAX = 6
+"""Writes to a member after all had arrived, beyond what was waiting for it then."""
+ROUNDS_MAX = 200
+MEMBERS = ("a", "b", "c")
+CUT = {"title": 4}
+FIELDS = ("title", "state", "note", "tags")
+POLICIES: dict[str, dict[str, Any]] = {
+    "newer": dict.fromkeys(FIELDS, {"policy": "newer_wins"}),
+    "mixed": {
+        "title": {"policy": "owner", "owner": "b"},
+        "state": {"policy": "remote_wins"},
+        "note": {"policy": "local_wins"},
+        "tags": {"policy": "merge"},
+    },
+}
+
+
+@cache
+def definition_of(policies: str, *, deletes: bool) -> Definition:
+    kinds = {"tags": "tags"}
+    deliver = ["create", "update", "delete"] if deletes else ["create", "update"]
+    return parse(
+        {
+            "process_event": "simulated",
+            "fields": {
+                name: {"type": kinds.get(name, "text"), **POLICIES[policies][name]}
+                for name in FIELDS
+            },
+            "journals": {"comments": {"visibility": "public"}},
+            "members": {
+                name: {
+                    "table": "record",
+                    "capture": ["create", "update", "delete"],
+                    "deliver": deliver,
+                    "fields": {
+                        each: {"field": each, "truncate": CUT[each]}
+                        if name == "c" and each in CUT
+                        else each
+                        for each in FIELDS
+                    },
+                    "journals": {"comments": "comments"},
+                }
+                for name in MEMBERS
+            },
+        }
+    )
+
+
+@dataclass(slots=True)
+class Result:
+    """What a schedule came to; `problems` is empty where all is well."""
+
+    problems: list[str] = field(default_factory=list)
+    edits: int = 0
+    late: int = 0
+    lost: int = 0
+    deliveries: int = 0
+
+
+class Simulation:
+    """One schedule. The seed decides everything."""
+
+    def __init__(self, grade: str, seed: int, *, deletes: bool = False) -> None:
+        self.random = Random(f"{grade}{seed}")
+        self.grade, self.seconds, self.number = grade, 0, 0
+        self.deletes = deletes
+        policies = self.random.choice(("newer", "mixed"))
+        self.definition = definition_of(policies, deletes=deletes)
+        self.remotes = {name: self._remote(name) for name in MEMBERS}
+        self.node = Node(self.definition, self.remotes, self._now)
+        self.entries: list[str] = []
+        for name in ("title", "state", "tags"):
+            self.remotes["a"].edit(name, self._value("a", name))
+
+    def run(self) -> Result:
+        for _ in range(STEPS):
+            self._step()
+        result = Result()
+        try:
+            self._come_to_rest(result)
+        except LookupError as endless:
+            result.problems.append(str(endless))
+            return result
+        self._check_copies(result)
+        self._check_entries(result)
+        self._check_edits(result)
+        return result
+
+    # --- what happens -------------------------------------------------------------
+
+    def _now(self) -> datetime:
+        return START + timedelta(seconds=self.seconds)
+
+    def _remote(self, name: str) -> Remote:
+        chance = self.random
+        skew = chance.choice((0, 0, -3600, 3600))
+
+        def clock() -> str:
+            return (self._now() + timedelta(seconds=skew)).isoformat()
+
+        cut = CUT if name == "c" else {}
+        flags = [chance.random() < 0.5 for _ in range(3)]
+        return Remote(name, self.grade, *flags, skew, cut, clock)
+
+    def _step(self) -> None:
+        chance = self.random
+        self.seconds += chance.choice((0, 1, 1, 7))
+        name = chance.choice(MEMBERS)
+        remote = self.remotes[name]
+        draw = chance.random()
+        if draw < 0.25:
+            self._user(remote)
+        elif draw < 0.45:
+            self._hook(remote)
+        elif draw < 0.65:
+            self.node.judge_next()
+        elif draw < 0.97:
+            self._deliver(name)
+        elif remote.record is not None:
+            self.node.capture(remote.shown(), "poll")
+
+    def _user(self, remote: Remote) -> None:
+        if remote.record is None or remote.is_deleted:
+            return
+        draw = self.random.random()
+        if draw < 0.1:
+            self.number += 1
+            self.entries.append(f"{remote.name}:e{self.number}")
+            remote.comment(f"e{self.number}")
+        elif self.deletes and draw < 0.14:
+            remote.delete()
+        else:
+            name = self.random.choice(FIELDS)
+            remote.edit(name, self._value(remote.name, name))
+
+    def _value(self, member: str, name: str) -> Any:
+        if name == "tags":
+            record = self.remotes[member].record or {}
+            return sorted(set(record.get(name) or ()) ^ {self.random.choice("uvwxyz")})
+        if self.random.random() < 0.2:
+            return self.random.choice("pq")
+        self.number += 1
+        short = f"{self.number:03d}"
+        return short if member == "c" else f"{short}-long"
+
+    def _hook(self, remote: Remote) -> None:
+        if not remote.hooks:
+            return
+        index = self.random.randrange(len(remote.hooks))
+        fate = self.random.random()
+        hook = remote.hooks[index]
+        opens = not self.node.intake
+        if fate < 0.9:
+            del remote.hooks[index]
+        if fate > 0.08 or opens:  # else it is lost
+            self.node.capture(hook)
+        if opens:
+            self.remotes["a"].hooks[:] = [
+                h for h in self.remotes["a"].hooks if h is not hook
+            ]
+
+    def _deliver(self, name: str) -> None:
+        lane = self.node.lanes[name]
+        if lane.write is None:
+            self.node.claim(name)
+        elif lane.answer is None:
+            self.node.arrive(name, self._fate(lost=0.12, refused=0.06))
+        else:
+            self.node.answered(name, self._fate(lost=0.12, crash=0.06))
+
+    def _fate(self, **chances: float) -> str:
+        draw = self.random.random()
+        for fate, share in chances.items():
+            if draw < share:
+                return fate
+            draw -= share
+        return "done"
+
+    # --- coming to rest -----------------------------------------------------------
+
+    def _come_to_rest(self, result: Result) -> None:
+        """Let all under way arrive; count what is written beyond what waits then."""
+        self._settle_all()
+        backlog = {
+            name: lane.deliveries + len([r for r in lane.rows if r.status == "ready"])
+            for name, lane in self.node.lanes.items()
+        }
+        self._until_quiet(backlog)
+        for remote in self.remotes.values():
+            if remote.record is not None:
+                self.node.capture(remote.shown(), "poll")
+        self._until_quiet(backlog)
+        result.deliveries = max(
+            lane.deliveries - backlog[name] for name, lane in self.node.lanes.items()
+        )
+
+    def _settle_all(self) -> None:
+        """Deliver every hook, get every answer, judge every change."""
+        for _ in range(ROUNDS_MAX):
+            for name, lane in self.node.lanes.items():
+                while lane.is_unsettled:
+                    if lane.write is None:
+                        self.node.claim(name)
+                    self._finish(name)
+            hooks = [hook for r in self.remotes.values() for hook in r.hooks]
+            self.random.shuffle(hooks)
+            for hook in hooks:
+                self.remotes[hook["member"]].hooks.remove(hook)
+                self.node.capture(hook)
+            self._judge_all()
+            if not self.node.inbound:
+                return
+        raise LookupError("changes and messages chase each other")
+
+    def _finish(self, name: str) -> None:
+        lane = self.node.lanes[name]
+        if lane.write is not None:
+            if lane.answer is None:
+                self.node.arrive(name, "done")
+            self.node.answered(name, "done")
+
+    def _judge_all(self) -> None:
+        while self.node.judge_next():
+            self.seconds += 1
+
+    def _until_quiet(self, backlog: dict[str, int]) -> None:
+        for _ in range(ROUNDS_MAX):
+            active = False
+            for remote in self.remotes.values():
+                while remote.hooks:
+                    self.node.capture(remote.hooks.pop(0))
+            self._judge_all()
+            for name, lane in self.node.lanes.items():
+                if self.node.claim(name):
+                    active = True
+                    self._finish(name)
+                if lane.deliveries - backlog[name] > DELIVERIES_MAX:
+                    raise LookupError(f"{name} is written to without end")
+            if not active and not any(r.hooks for r in self.remotes.values()):
+                return
+        raise LookupError("there is always more to send")
+
+    # --- what must hold -----------------------------------------------------------
+
+    def _check_copies(self, result: Result) -> None:
+        state = self.node.correlation
+        if self.node.inbound:
+            result.problems.append(f"{len(self.node.inbound)} changes are not judged")
+        for name, lane in self.node.lanes.items():
+            if lane.head is not None:
+                row = lane.head
+                result.problems.append(f"{name} waits: {row.status} {row.message}")
+        is_gone = DELETED in state.fields and state.fields[DELETED].value
+        for name, remote in self.remotes.items():
+            link = state.links.get(name)
+            if link is None or link.record_id is None:
+                if not is_gone:
+                    result.problems.append(f"{name} has no copy")
+            elif remote.is_deleted:
+                if not link.deleted:
+                    result.problems.append(f"nobody noticed that {name} is deleted")
+                elif not is_gone and not self._conflicts(DELETED):
+                    result.problems.append(f"{name} is deleted, the rest is not")
+            elif is_gone:
+                result.problems.append(f"{name} is not deleted")
+            else:
+                self._check_fields(result, name, remote)
+
+    def _check_fields(self, result: Result, name: str, remote: Remote) -> None:
+        state, member = self.node.correlation, self.definition.members[name]
+        shown = flow.inbound(member, self.definition, remote.record or {}).fields
+        for each, shared in state.fields.items():
+            if each == DELETED or (name, each) in state.held:
+                continue
+            wanted = flow.normalised(member, self.definition, each, shared.value)
+            if shown.get(each) != wanted:
+                result.problems.append(
+                    f"{name}.{each} is {shown.get(each)!r}, shared is {shared.value!r}"
+                )
+
+    def _check_entries(self, result: Result) -> None:
+        for name, remote in self.remotes.items():
+            if remote.is_deleted or remote.record is None:
+                continue
+            twice = [e for e, n in Counter(remote.entries).items() if n > 1]
+            own = [f"{name}:{e}" if ":" not in e else e for e in remote.entries]
+            if twice or len(set(own)) < len(own):
+                result.problems.append(f"{name} shows an entry twice: {remote.entries}")
+            missing = set(self.entries) - set(own)
+            if missing and not self.deletes:
+                result.problems.append(f"{name} lacks the entries {missing}")
+
+    def _conflicts(self, name: str) -> list[Any]:
+        return [
+            event
+            for event in self.node.log
+            if isinstance(event, events.ConflictRecorded | events.ConflictOpened)
+            and event.field == name
+        ]
+
+    def _check_edits(self, result: Result) -> None:
+        """Each user's edit was shared, or is told in a conflict, or as late."""
+        shared: dict[str, list[Any]] = {name: [] for name in FIELDS}
+        late: dict[tuple[str, str], list[Any]] = {}
+        for event in self.node.log:
+            if isinstance(event, events.ChangeAccepted):
+                for name, value in event.values.items():
+                    shared.setdefault(name, []).append(value)
+            elif isinstance(event, events.ConflictRecorded):
+                shared.setdefault(event.field, []).extend((event.theirs, event.mine))
+            if isinstance(event, events.ChangeAccepted | events.ChangeIgnored):
+                captured = self.node.judged[event.sequence]
+                for name in event.late:
+                    late.setdefault((event.member, name), []).append(
+                        captured.fields[name]
+                    )
+        typed = {
+            (e.field, str(e.value)) for r in self.remotes.values() for e in r.edits
+        }
+        for name, values in shared.items():
+            for value in values if name not in ("tags", DELETED) else ():
+                if (name, str(value)) not in typed:
+                    result.problems.append(f"nobody typed {value!r} into {name}")
+        for remote in self.remotes.values():
+            for edit in remote.edits:
+                result.edits += 1
+                if edit.overwritten != "us":
+                    continue  # its own user's last word, or replaced by that user
+                self._check_edit(result, edit, shared[edit.field], late)
+
+    def _check_edit(
+        self,
+        result: Result,
+        edit: Edit,
+        shared: list[Any],
+        late: dict[tuple[str, str], list[Any]],
+    ) -> None:
+        value = edit.value or None
+        cut = CUT.get(edit.field) if edit.member == "c" else None
+        if any(
+            value in (each, each[:cut] if cut and each else each) for each in shared
+        ):
+            return
+        if edit.value in late.get((edit.member, edit.field), ()):
+            result.late += 1
+        else:
+            result.lost += 1

@@ -1,0 +1,151 @@
+"""The simulation finds each of these faults; what it cannot find it does not prove."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import simulated_node
+from simulated_node import Node
+from simulated_remote import Remote
+from test_convergence import run
+
+from rps.domain import correlation, events, merge, plan
+from rps.domain.correlation import Correlation
+from rps.domain.state import Known
+from rps.workers import outcomes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SCHEDULES = 400
+
+Patch = pytest.MonkeyPatch
+
+
+def no_credit_on_ack(patch: Patch) -> None:
+    def apply(self: Any, aggregate: Any) -> None:
+        aggregate.pending.pop(self.message_id, None)
+
+    patch.setattr(events.MessageAcknowledged, "apply", apply)
+
+
+def no_late_rule(patch: Patch) -> None:
+    patch.setattr(merge, "_later", lambda _revision, _known: True)
+
+
+def no_conflict_log(patch: Patch) -> None:
+    patch.setattr(Correlation, "_tell_conflicts", lambda *_: None)
+
+
+def no_base_filter(patch: Patch) -> None:
+    def forgetful(shared: Any, link: Any, seen: Any, terms: Any) -> Any:
+        base = {
+            name: Known(object(), known.revision) for name, known in link.base.items()
+        }
+        return merge.merge(shared, replace(link, base=base), seen, terms)
+
+    patch.setattr(correlation, "merge", forgetful)
+
+
+def no_parking_while_unsettled(patch: Patch) -> None:
+    patch.setattr(Node, "parks", False)
+
+
+def no_revision_after_moved(patch: Patch) -> None:
+    patch.setattr(Correlation, "_revise", lambda *_: None)
+
+
+def older_value_taken_for_the_newest(patch: Patch) -> None:
+    right = merge._version_of
+
+    def wrong(name: str, theirs: Any, current: Any, terms: Any) -> int | None:
+        found = right(name, theirs, current, terms)
+        return None if found is None else current.version
+
+    patch.setattr(merge, "_version_of", wrong)
+
+
+def no_credit_for_what_was_sent(patch: Patch) -> None:
+    right = merge._version_of
+    patch.setattr(
+        merge,
+        "_version_of",
+        lambda name, theirs, current, terms: right(
+            name, theirs, current, replace(terms, waiting=())
+        ),
+    )
+
+
+def no_normaliser_credit(patch: Patch) -> None:
+    patch.setattr(correlation, "_normaliser", lambda _case: lambda _name, value: value)
+
+
+def no_ping_back(patch: Patch) -> None:
+    patch.setattr(plan, "owed", lambda *_: [])
+
+
+def blind_writes(patch: Patch) -> None:
+    right = Remote.write
+    patch.setattr(
+        Remote, "write", lambda self, write: right(self, replace(write, if_match=None))
+    )
+
+
+def part_of_a_record_taken_for_the_whole(patch: Patch) -> None:
+    patch.setattr(correlation, "_is_complete", lambda _case, _link: True)
+
+
+def everything_credited_when_settled_by_reading(patch: Patch) -> None:
+    patch.setattr(
+        simulated_node,
+        "settled",
+        lambda scene, write, found: outcomes.acknowledged(scene, write, found, ""),
+    )
+
+
+def written_entries_taken_for_new_ones(patch: Patch) -> None:
+    def doubling(self: Any, case: Any) -> list[dict[str, Any]]:
+        known, self.entry_ids = (
+            self.entry_ids,
+            {key for key in self.entry_ids if key.startswith(f"{case.member.name}:")},
+        )
+        try:
+            return right(self, case)
+        finally:
+            self.entry_ids = known
+
+    right = Correlation._new_entries
+    patch.setattr(Correlation, "_new_entries", doubling)
+
+
+TEETH = [
+    (no_credit_on_ack, "A"),
+    (no_late_rule, "A"),
+    (no_conflict_log, "A"),
+    (no_base_filter, "A"),
+    (no_parking_while_unsettled, "A"),
+    (no_revision_after_moved, "A"),
+    (older_value_taken_for_the_newest, "A"),
+    (no_credit_for_what_was_sent, "B"),
+    (no_normaliser_credit, "B"),
+    (no_ping_back, "A"),
+    (blind_writes, "A"),
+    (part_of_a_record_taken_for_the_whole, "A"),
+    (everything_credited_when_settled_by_reading, "B"),
+    (written_entries_taken_for_new_ones, "A"),
+]
+
+
+@pytest.mark.parametrize(
+    ("fault", "grade"), TEETH, ids=lambda each: getattr(each, "__name__", each)
+)
+def test_the_simulation_finds(
+    fault: Callable[[Patch], None], grade: str, monkeypatch: Patch
+) -> None:
+    fault(monkeypatch)
+    with pytest.raises((AssertionError, KeyError, TypeError)) as found:
+        for seed in range(SCHEDULES):
+            run(grade, seed)
+    print(fault.__name__, found.value)

@@ -1,0 +1,154 @@
+"""One valid example of every event that can be in a log.
+
+A field has one value wherever it stands; a new field needs a line in FIELDS, and then
+`python tests/log/golden.py` writes the bytes of its event.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import rps.domain
+from rps.domain.aggregate import Event
+
+STREAM = UUID("0b7c7e6a-9f0e-5a52-8a52-3a1f6f7c6d99")
+DEFINITION = "5a1f6f7c-6d01-5b52-9a52-6f1d6c1e2f0b"
+MESSAGE = "c0ffee00-0000-5000-8000-000000000001"
+ENTRY = {
+    "id": "acme:17",
+    "journal": "comments",
+    "text": "Grüße, 世界 \U0001f41f",
+    "author": "ada",
+    "written_at": "2026-01-02T03:04:05Z",
+}
+OUTGOING = {
+    "message_id": MESSAGE,
+    "member": "zenith",
+    "system": "zenith",
+    "table": "case",
+    "operation": "update",
+    "fields": {"title": "Printer \u0022on fire\u0022", "weight": 1.5},
+    "versions": {"title": 3, "weight": 2},
+    "entries": [ENTRY],
+    "origin": ["acme"],
+    "hop": 1,
+}
+DOCUMENT = {
+    "process_event": "incident",
+    "fields": {"title": {"type": "text"}},
+    "members": {
+        "acme": {"table": "incident", "fields": {"title": "short_description"}},
+        "zenith": {"table": "case", "fields": {"title": "subject"}},
+    },
+}
+FIELDS: dict[str, Any] = {
+    "originator_id": STREAM,
+    "originator_version": 3,
+    "timestamp": datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
+    "domain": "top/acme",
+    "account": "importer",
+    "actor": "ada",
+    "agreed": {"title": 3},
+    "attempt": 2,
+    "base": None,
+    "bases": {"title": "Printer"},
+    "before": {"short_description": "Printer", "tags": ["a", "b"]},
+    "change_id": "change-1",
+    "changed_at": "2026-01-02T03:04:05Z",
+    "changed_by": "ada",
+    "complete": True,
+    "connector": "push",
+    "definition": DEFINITION,
+    "definition_revision": 2,
+    "delivery_id": MESSAGE,
+    "description": "Their tracker",
+    "detail": "the record is locked",
+    "document": DOCUMENT,
+    "entries": [ENTRY],
+    "entry_ids": ["acme:17"],
+    "expires_at": "2026-04-02T03:04:05+00:00",
+    "external_id": None,
+    "field": "title",
+    "fields": {"short_description": "Printer on fire", "weight": 1.5, "urgent": True},
+    "fingerprint": "00112233445566778899aabbccddeeff",
+    "generation": 1,
+    "hop": 0,
+    "idempotency_key": "key-1",
+    "if_match": "7",
+    "kind": "retryable",
+    "lanes": [
+        {
+            "correlation_id": str(STREAM),
+            "member": "zenith",
+            "fields": ["title"],
+            "entries": [ENTRY],
+        }
+    ],
+    "late": ["weight"],
+    "member": "zenith",
+    "message": OUTGOING,
+    "message_id": MESSAGE,
+    "messages": [OUTGOING],
+    "mine": "Printer",
+    "name": "zenith",
+    "operation": "update",
+    "origin": ["acme"],
+    "policy": "newest",
+    "process_event": "incident",
+    "reason": "asked for by their side",
+    "record_id": "CASE-1",
+    "record_revision": "8",
+    "replay_id": "7c6d0100-0000-5000-8000-000000000002",
+    "request_fingerprint": "ffeeddccbbaa99887766554433221100",
+    "request_sha256": "0" * 64,
+    "response": '{"id": "CASE-1"}',
+    "retry_at": "2026-01-02T03:04:35+00:00",
+    "revision": 2,
+    "role": "operator",
+    "seconds": 0.25,
+    "selector": {"system": "zenith"},
+    "sent": 12,
+    "sequence": 41,
+    "settings": {"url": "https://zenith.example/rps", "secrets": ["zenith"]},
+    "settled_by": "answer",
+    "sha256": "1" * 64,
+    "source": "api",
+    "stamps": {"title": [1767323045000, 0]},
+    "status": 200,
+    "stored": {"title": "Printer on fire"},
+    "superseded": False,
+    "system": "zenith",
+    "table": "case",
+    "theirs": "Printer on fire",
+    "token_id": "tok1",
+    "trace_id": "0af7651916cd43dd8448eb211c80319c",
+    "value": "on fire",
+    "values": {"title": "Printer on fire"},
+    "version": 3,
+    "versions": {"title": 3},
+    "winner": "theirs",
+}
+
+
+def kinds() -> dict[str, type[Event]]:
+    """Every event class of the domain by its topic."""
+    for module in pkgutil.iter_modules(rps.domain.__path__):
+        importlib.import_module(f"rps.domain.{module.name}")
+    found: dict[str, type[Event]] = {}
+    waiting = Event.__subclasses__()
+    while waiting:
+        kind = waiting.pop()
+        waiting += kind.__subclasses__()
+        found[kind.TOPIC] = kind
+    return dict(sorted(found.items()))
+
+
+def example(topic: str, **changes: Any) -> Any:
+    """The example of `topic`, with what a test cares about changed."""
+    kind: Any = kinds()[topic]
+    return kind(**{f.name: FIELDS[f.name] for f in fields(kind)} | changes)

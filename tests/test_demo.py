@@ -1,0 +1,151 @@
+"""rps demo as its users meet it: a program that shows, keeps running, and cleans up."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rps.postgres import EmbeddedServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SECONDS_MAX = 180
+STEPS = (
+    "PostgreSQL, API and workers run",
+    "the definition incident.shared is published",
+    "3 of 3 changes acknowledged",
+    "5 of 5 changes acknowledged",
+    "both sides now say",
+    "no attempt is used up meanwhile",
+    "33 of 33 messages of the backlog delivered",
+    "each once, in the order of the changes",
+    "events verified, none changed, removed or added",
+    "anna created INC0000001",
+)
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/environ").exists(), reason="processes are found in /proc"
+)
+
+
+class Demo:
+    """The program, and every process that carries its folder in its environment."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.folder = folder
+        self.said: list[str] = []
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "rps", "demo", "--fast", *arguments],
+            env={**os.environ, "RPS_DATA_DIR": str(folder.parent), "COLUMNS": "80"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def read_until(self, text: str) -> None:
+        """Read what it says up to the line with `text`."""
+        assert self._process.stdout
+        for line in self._process.stdout:
+            self.said.append(line)
+            if text in line:
+                return
+        pytest.fail(f"it never said {text!r}:\n{''.join(self.said)}")
+
+    def ended(self) -> int:
+        """How it ended, after all it had to say."""
+        rest, _ = self._process.communicate(timeout=SECONDS_MAX)
+        self.said.append(rest)
+        return self._process.returncode
+
+    def send(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def children(self) -> list[int]:
+        marker = f"RPS_DATA_DIR={self.folder}\0".encode()
+        return [
+            int(entry.name)
+            for entry in Path("/proc").iterdir()
+            if entry.name.isdecimal() and marker in _environ(entry)
+        ]
+
+    def left_nothing(self) -> bool:
+        return not self.children() and self.postgres is None
+
+    @property
+    def postgres(self) -> int | None:
+        return EmbeddedServer(self.folder / "postgres").pid
+
+
+def _environ(process: Path) -> bytes:
+    try:
+        return (process / "environ").read_bytes() + b"\0"
+    except OSError:  # it ended, or is somebody else's
+        return b""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "demo"
+    EmbeddedServer(tmp_path / "demo" / "postgres").destroy()
+
+
+def test_the_demo_shows_every_step_and_leaves_no_process(folder: Path) -> None:
+    demo = Demo(folder, "--fresh", "--exit")
+
+    code = demo.ended()
+
+    said = "".join(demo.said)
+    assert (code, [step for step in STEPS if step not in said]) == (0, []), said
+    assert max(map(len, said.splitlines())) <= 80
+    assert demo.left_nothing()
+
+
+def test_interrupted_in_the_middle_it_leaves_no_process_and_can_be_continued(
+    folder: Path,
+) -> None:
+    first = Demo(folder, "--fresh")
+    first.read_until("Both work on the same tickets")
+    assert first.children()
+    first.send(signal.SIGINT)
+    assert first.ended() == 128 + signal.SIGINT
+    assert first.left_nothing()
+
+    again = Demo(folder, "--continue")
+    again.read_until("rps doctor")
+    said = "".join(again.said)
+    commands = re.findall(r"^(?:export|curl) .*$", said, re.MULTILINE)
+    curls = [line.replace("curl", "curl -sf") for line in commands]
+    tried = subprocess.run(
+        ["sh", "-ec", "\n".join(curls)], capture_output=True, text=True, check=False
+    )
+    again.send(signal.SIGINT)
+
+    assert (again.ended(), tried.returncode) == (0, 0), tried.stderr
+    assert '"correlations"' in tried.stdout
+    assert again.left_nothing()
+
+
+def test_killed_it_takes_everything_with_it(folder: Path) -> None:
+    demo = Demo(folder, "--fresh", "--exit")
+    demo.read_until("Acme opens tickets")
+    alive = [os.pidfd_open(pid) for pid in demo.children()]
+    postgres = demo.postgres
+    assert postgres is not None
+    alive.append(os.pidfd_open(postgres))
+
+    demo.send(signal.SIGKILL)
+    demo.ended()
+
+    for process in alive:
+        assert select.select([process], [], [], 60)[0], "it is still there"
+        os.close(process)
+    assert demo.left_nothing()
