@@ -21,7 +21,7 @@ import psycopg
 import requests
 
 from bench.together import together
-from bench.workload import Workload
+from bench.workload import WARM_UP_KEY, Workload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ CREATE INDEX outbox_waiting_key ON outbox (key, id) WHERE delivered_at IS NULL;
 """
 INSERT = "INSERT INTO outbox (key, due, body) VALUES (%b, %b, %b)"
 HEADS = """
-SELECT id, due, body FROM outbox o
+SELECT id, key, due, body FROM outbox o
 WHERE delivered_at IS NULL AND next_try <= now() AND NOT EXISTS (
     SELECT FROM outbox older
     WHERE older.key = o.key AND older.delivered_at IS NULL AND older.id < o.id
@@ -127,7 +127,7 @@ class Worker:
         cursor = connection.cursor(binary=True)
         rows = cursor.execute(HEADS, (self._batch,), prepare=True).fetchall()
         done = []
-        for number, _, body in rows:
+        for number, _, _, body in rows:
             try:
                 session.post(
                     self._url,
@@ -143,7 +143,9 @@ class Worker:
             cursor.execute(DONE, (done,), prepare=True)
         connection.commit()
         now = time.monotonic_ns()
-        self.done += [(due, now) for _, due, _ in rows if due]
+        self.done += [
+            (due, now) for _, key, due, _ in rows if due and key < WARM_UP_KEY
+        ]
         return len(rows)
 
 

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -58,12 +59,25 @@ class Process:
         if self._process.poll() is not None:
             raise RuntimeError(f"{self._name} ended by itself:\n{self._tail()}")
 
-    def is_running(self) -> bool:
-        return self._process.poll() is None
+    def cpu_seconds(self) -> float:
+        """Processor time so far, of everything it started as well."""
+        ticks = 0
+        for file in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                # After the name, which may hold anything: session is the 4th field,
+                # the four times (own and waited-for children's) the 12th to 15th.
+                fields = file.read_text().rpartition(")")[2].split()
+                if int(fields[3]) == self.pid:
+                    ticks += sum(int(field) for field in fields[11:15])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def answer(self) -> dict[str, Any]:
         """What it prints as JSON before it ends; raises RuntimeError if it fails."""
-        out, _ = self._process.communicate()
+        try:
+            out, _ = self._process.communicate()
+        except BaseException:  # Ctrl-C does not reach it in its session
+            self.end()
+            raise
         if self._process.returncode != 0:
             raise RuntimeError(f"{self._name} failed:\n{self._tail()}")
         found: dict[str, Any] = orjson.loads(out)
@@ -84,6 +98,14 @@ class Process:
 
     def _tail(self) -> str:
         return self._words.read_text(errors="replace")[-TAIL_CHARACTERS:]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """`rps serve` as it runs."""
+
+    port: int
+    process: Process
 
 
 class SinkClient:
@@ -197,14 +219,14 @@ class Deployment:
     # --- rps ------------------------------------------------------------------------
 
     @contextmanager
-    def serve(self, dsn: str) -> Iterator[int]:
-        """`rps serve`, as it is out of the box; its port."""
+    def serve(self, dsn: str) -> Iterator[Node]:
+        """`rps serve`, as it is out of the box."""
         port = free_port()
         env = environ_of(dsn) | {"RPS_PORT": str(port)}
         process = self.process("serve", "rps", "serve", **env)
         try:
             await_true(lambda: answers(port, "/readyz"), "rps serves", process)
-            yield port
+            yield Node(port, process)
         finally:
             process.end()
 

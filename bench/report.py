@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from bench.measures import Outcome
-
-Runs = "dict[str, list[Outcome]]"
+    from bench.outcome import Outcome
 
 LOG_LEFT = "every event hash-chained in the log, with views of it"
 ROW_LEFT = "one row a change, with its body, attempts and time"
 ONE_BY_ONE = ("baseline-drain-8", "baseline-drain-32")
 BY_16 = ("baseline-drain-8-by-16", "baseline-drain-32-by-16")
+BASELINES = {
+    1: (ONE_BY_ONE, BY_16),
+    2: (("baseline-drain-2x8",), ("baseline-drain-2x8-by-16",)),
+}
+"""By processes, as rps has deliverers: delivered one by one, and 16 at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,8 @@ LINES = (
     *(
         Line(
             f"capture, {clients} clients",
-            *(f"capture-{clients}", ("baseline-intake-8",), ("limit-commit-8",)),
+            *(f"capture-{clients}", ("baseline-intake-8",)),
+            (f"limit-commit-{clients}",),
         )
         for clients in (8, 32)
     ),
@@ -63,12 +67,15 @@ LINES = (
     *(
         Line(
             f"drain{what}, {n} deliverer{'s' if n > 1 else ''}",
-            *(f"drain-{measure}{n}", ONE_BY_ONE, (f"limit-requests-{n}",)),
+            *(f"drain-{measure}{n}", BASELINES[n][0], (f"limit-requests-{n}",)),
         )
         for what, measure in ((" (messages/s)", ""), (" from captured", "captured-"))
         for n in (1, 2)
     ),
-    *(Line(f"drain, {n}; baseline by 16", f"drain-{n}", BY_16) for n in (1, 2)),
+    *(
+        Line(f"drain, {n}; baseline by 16", f"drain-{n}", BASELINES[n][1])
+        for n in (1, 2)
+    ),
     *(
         _latency(what, quantile)
         for what in ("arrived", "acknowledged")
@@ -106,12 +113,7 @@ def closing(runs: dict[str, list[Outcome]], facts: dict[str, Any]) -> list[str]:
     batch = _best(runs, tuple(f"capture-batch-{n}" for n in (1, 4, 8)), "per_second")
     if single and batch:
         said.append(f"capture in 100s is {batch / single:.2f} x single-row commits")
-    variants = {
-        name: _best(runs, (name,), "per_second") for name in (*ONE_BY_ONE, *BY_16)
-    }
-    if any(variants.values()):
-        shown = ", ".join(f"{n} {_figure(v)}" for n, v in variants.items() if v)
-        said.append(f"{shown} (threads, by rows a transaction)")
+    said.append(_costs(runs))
     events = _best(runs, ("drain-1", "drain-2"), "events_a_change")
     count = f"{events:.1f} events a change: " if events else ""
     said.append(f"left behind: rps {count}{LOG_LEFT}; baseline {ROW_LEFT}")
@@ -119,6 +121,13 @@ def closing(runs: dict[str, list[Outcome]], facts: dict[str, Any]) -> list[str]:
     if behind is not None:
         said.append(f"views were at most {behind:.0f} events behind when drained")
     return said
+
+
+def _costs(runs: dict[str, list[Outcome]]) -> str:
+    """Load does not change these much, so they compare where rates do not."""
+    costs = {name: _best(runs, (name,), "cpu_us") for name in runs}
+    shown = ", ".join(f"{name} {cost:.0f}" for name, cost in costs.items() if cost)
+    return f"processor time, us a change, PostgreSQL not counted: {shown or 'none'}"
 
 
 def faults_of(runs: dict[str, list[Outcome]]) -> list[str]:

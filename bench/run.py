@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
 from bench.deployment import Deployment
-from bench.measures import MEASURES, Outcome, Size
+from bench.measures import MEASURES
+from bench.outcome import Outcome, Size
 from bench.report import closing, document, faults_of, machine, table_of
 
 WIDTH = 100
@@ -21,6 +23,7 @@ WIDTH = 100
 def main(arguments: list[str] | None = None) -> int:
     """0, or 1 where a run lost, repeated or reordered something."""
     asked = _asked(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # leave nothing behind
     names = [
         name
         for name in MEASURES

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rps.cli.demo.processes import free_port
 from rps.postgres import EmbeddedServer
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ class Demo:
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.folder = folder
         self.said: list[str] = []
+        port = str(free_port())
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "rps", "demo", "--fast", *arguments],
+            [sys.executable, "-m", "rps", "demo", "--fast", "--port", port, *arguments],
             env={**os.environ, "RPS_DATA_DIR": str(folder.parent), "COLUMNS": "80"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

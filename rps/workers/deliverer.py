@@ -8,16 +8,14 @@ committed together by the recorder.
 from __future__ import annotations
 
 import logging
-from collections import Counter, defaultdict
+from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import orjson
 from eventsourcing.persistence import IntegrityError
-from psycopg.rows import tuple_row
 
 from rps.domain import flow
 from rps.domain.delivery import (
@@ -36,12 +34,12 @@ from rps.log.append import Append, Appended, Fence, LeaseLost
 from rps.workers import outcomes
 from rps.workers.breaker import Breakers
 from rps.workers.lanes import LEASE_SECONDS, ClaimedOut, Heartbeat, Lanes, Room
+from rps.workers.outbound import Lane, read, written
 from rps.workers.outcomes import Message, Scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
-    from uuid import UUID
 
     from rps.application import RemoteProcessSync
     from rps.domain.aggregate import Event
@@ -53,42 +51,7 @@ SETTLE_SECONDS = 35.0
 """A system that does not dedupe may still be at work on a request whose answer was
 lost: it is asked only after the deadline of that request has passed."""
 
-AHEAD = 16
-"""Messages of a lane read at a time; they are still sent one after the other."""
-
-MESSAGES = """
-SELECT q.message_id, q.correlation_id, q.domain, q.definition, q.process_event,
-       q.definition_revision, q.member, q.system, q.record_table, q.operation,
-       q.status::text, q.attempts, q.generation, q.due_at, q.payload,
-       l.record_id, l.revision
-FROM unnest(%b::uuid[], %b::text[]) AS c(correlation_id, member)
-CROSS JOIN LATERAL (
-    SELECT * FROM outbound_queue o
-    WHERE o.correlation_id = c.correlation_id AND o.member = c.member
-      AND o.status IN ('ready', 'error', 'uncertain')
-    ORDER BY o.sequence, o.place LIMIT %b
-) q
-LEFT JOIN links l ON (l.domain, l.correlation_id, l.member)
-                   = (q.domain, q.correlation_id, q.member)
-ORDER BY q.correlation_id, q.member, q.sequence, q.place
-"""
-
 Key = tuple[str, str]
-
-
-@dataclass(slots=True)
-class Lane:
-    """A claimed lane with its next messages, and what is known of the record there."""
-
-    claimed: ClaimedOut
-    messages: list[Message]
-    record_id: str | None
-    revision: str | None
-    probe: bool = False
-
-    @property
-    def system(self) -> Key:
-        return (self.messages[0].domain, self.messages[0].system)
 
 
 class Deliverer:
@@ -187,31 +150,15 @@ class Deliverer:
         self._finished()
 
     def _read(self, claimed: list[ClaimedOut]) -> list[Lane]:
-        if not claimed:
-            return []
-        with self._application.datastore.get_connection() as conn:
-            cursor = conn.cursor(row_factory=tuple_row, binary=True)
-            cursor.execute(
-                MESSAGES,
-                (
-                    [lane.correlation_id for lane in claimed],
-                    [lane.member for lane in claimed],
-                    AHEAD,
-                ),
-                prepare=True,
-            )
-            found: defaultdict[tuple[UUID, str], list[Any]] = defaultdict(list)
-            for row in cursor.fetchall():
-                found[(row[1], row[6])].append(row)
-        lanes, empty = [], []
-        for lane in claimed:
-            rows = found.get((lane.correlation_id, lane.member))
-            if rows:
-                messages = [_message(row) for row in rows]
-                lanes.append(Lane(lane, messages, rows[0][15], rows[0][16]))
-            else:
-                empty.append((lane.correlation_id, "out", lane.member, lane.epoch, 0.0))
-        self.lanes.give_back(empty)
+        lanes = read(self._application.datastore, claimed)
+        found = {lane.claimed for lane in lanes}
+        self.lanes.give_back(
+            [
+                (lane.correlation_id, "out", lane.member, lane.epoch, 0.0)
+                for lane in claimed
+                if lane not in found
+            ]
+        )
         return lanes
 
     # --- one lane -------------------------------------------------------------------
@@ -252,7 +199,7 @@ class Deliverer:
             0.0 if connector.capabilities.dedupe else SETTLE_SECONDS,
         )
         try:
-            write = _write(scene, lane)
+            write = written(scene, lane)
         except flow.MappingRefused as refused:
             self._record(lane, outcomes.parked(scene, str(refused)), keep=False)
             return False
@@ -283,6 +230,7 @@ class Deliverer:
         )
         if doubtful:
             settlement = connector.settle(write)
+            scene = replace(scene, now=self._clock())
             match settlement:
                 case Delivered():
                     return outcomes.acknowledged(
@@ -305,6 +253,7 @@ class Deliverer:
         reading = None
         if isinstance(outcome, Moved) and write.record_id is not None:
             reading = connector.read(write.table, write.record_id)
+        scene = replace(scene, now=self._clock())
         events = outcomes.recorded(scene, write, outcome, reading)
         if isinstance(outcome, Delivered) and (
             not connector.capabilities.conditional_write
@@ -363,34 +312,6 @@ class Deliverer:
                 )
             case _:
                 self._breakers.answered(key, probe=lane.probe)
-
-
-def _message(row: tuple[Any, ...]) -> Message:
-    payload = orjson.loads(row[14])
-    return Message(*row[:14], **payload)
-
-
-def _write(scene: Scene, lane: Lane) -> Write:
-    """The outbound flow: shared values in the member's words. MappingRefused."""
-    message = scene.message
-    operation = message.operation
-    if operation == "create" and lane.record_id is not None:
-        operation = "update"
-    elif operation == "update" and lane.record_id is None:
-        operation = "create"
-    return Write(
-        delivery_id=message.delivery_id,
-        correlation_id=str(message.correlation_id),
-        process_event=message.process_event,
-        operation=operation,
-        table=message.table,
-        record_id=lane.record_id,
-        if_match=lane.revision if lane.record_id is not None else None,
-        fields=flow.outbound(scene.member, scene.definition, message.fields),
-        entries=flow.outbound_entries(scene.member, scene.definition, message.entries),
-        origin=tuple(message.origin),
-        hop=message.hop,
-    )
 
 
 def _say(scene: Scene, outcome: Outcome) -> None:

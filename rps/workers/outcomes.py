@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from rps.domain.delivery import Exchange, Outcome, Reading, Write
 
 RESPONSE_KEPT = 2_000
-CREDENTIALS_RETRY_SECONDS = 300.0
+MADE_ANEW_MAX = 10
+"""A record that moves each time it is written, or a system that says so of one that
+does not: somebody has to look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +318,11 @@ def _moved(
     """Somebody changed the record: what it shows now is captured like any change, and
     the message waits to be made anew by the judgement about that."""
     match reading:
+        case Snapshot() if scene.message.generation >= MADE_ANEW_MAX:
+            return [
+                _failed(scene, "permanent", detail, exchange, None),
+                *parked(scene, f"made anew {MADE_ANEW_MAX} times, refused each time"),
+            ]
         case Snapshot():
             return [
                 _failed(scene, "moved", detail, exchange, None),

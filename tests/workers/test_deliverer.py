@@ -10,13 +10,14 @@ from workplace import ANSWERED, DEFINITION, DOWN, LOST, Tracker
 
 from rps.domain.delivery import (
     Gone,
+    Moved,
     NeedsCredentials,
     Refused,
     Unavailable,
 )
 from rps.domain.remote_system import RemoteSystem
-from rps.workers.deliverer import Lane, _write
 from rps.workers.lanes import ClaimedOut
+from rps.workers.outbound import Lane, written
 from rps.workers.outcomes import Message, Scene
 
 if TYPE_CHECKING:
@@ -227,7 +228,7 @@ def zenith_write(workplace: Workplace, message: Message) -> Write:
         message, definition, definition.members["zenith"], workplace.now(), 0, False
     )
     claimed = ClaimedOut(message.correlation_id, "zenith", 1, interrupted=False)
-    return _write(scene, Lane(claimed, [message], None, None))
+    return written(scene, Lane(claimed, [message], None, None))
 
 
 def test_the_outcome_of_a_lost_lease_is_refused(workplace: Workplace) -> None:
@@ -264,6 +265,20 @@ def test_a_record_that_moved_is_read_back_merged_and_written_anew(
     acme = workplace.trackers["acme"]
     assert acme.records["A1"].fields == {"state": "closed"}
     assert "message.revised" in workplace.topics()
+
+
+def test_a_system_that_always_says_moved_is_not_asked_for_ever(
+    workplace: Workplace,
+) -> None:
+    zenith = workplace.trackers["zenith"]
+    workplace.title("one")
+    workplace.settle()
+    zenith.before = lambda _write: Moved("precondition failed", ANSWERED)
+    workplace.title("two")
+    workplace.settle()
+    status, attempts, detail = workplace.messages()[1]
+    assert (status, attempts) == ("error", 11)
+    assert "made anew 10 times" in detail
 
 
 def test_a_paused_system_gets_nothing_and_loses_nothing(workplace: Workplace) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from rps.cli.demo.processes import Processes
-from rps.cli.demo.scene import STATE_FILE, Scene, forget
+from rps.cli.demo.scene import Scene, forget, was_used
 from rps.cli.demo.stage import Stage
 from rps.cli.demo.story import Story
 from rps.cli.session import Session, application_of
@@ -38,6 +38,12 @@ INTERRUPTED = 128 + signal.SIGINT
     default=None,
     help="What to do with a former run. Asked on a terminal; continued without one.",
 )
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65533),
+    help="Where the API listens; the ticket systems take the next two.  "
+    "[8080, or as before]",
+)
 @click.option("--exit", "leave", is_flag=True, help="End after the show.")
 @click.option("--fast", is_flag=True, help="Do not pause for readers.")
 @click.option(
@@ -45,7 +51,14 @@ INTERRUPTED = 128 + signal.SIGINT
     type=click.Path(file_okay=False, path_type=Path),
     help="Where it all lives.  [default: demo below RPS_DATA_DIR, .rps/demo]",
 )
-def demo(*, fresh: bool | None, leave: bool, fast: bool, data_dir: Path | None) -> None:
+def demo(
+    *,
+    fresh: bool | None,
+    port: int | None,
+    leave: bool,
+    fast: bool,
+    data_dir: Path | None,
+) -> None:
     """Show rps at work: a node and two ticket systems, kept in step.
 
     Starts an embedded PostgreSQL, a node and two small ticket systems as processes of
@@ -56,9 +69,9 @@ def demo(*, fresh: bool | None, leave: bool, fast: bool, data_dir: Path | None) 
     folder = (data_dir or Config.from_environ().data_dir / "demo").absolute()
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
-        if (folder / STATE_FILE).exists() and _starts_fresh(fresh):
+        if was_used(folder) and _starts_fresh(fresh):
             forget(folder)
-        scene = Scene.of(folder)
+        scene = Scene.of(folder, port)
         with _running(scene) as processes:
             pause = 0.0 if fast else SECONDS_TO_READ
             _play(scene, processes, pause=pause, stay=not leave)
@@ -86,7 +99,7 @@ def _starts_fresh(fresh: bool | None) -> bool:
     if not sys.stdin.isatty():
         return False
     answer = click.prompt(
-        "A former run is there. Continue it, or start fresh?",
+        "Continue the former run, or start fresh?",
         type=click.Choice(("continue", "fresh")),
         default="continue",
         err=True,

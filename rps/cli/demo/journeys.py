@@ -119,12 +119,11 @@ class Journeys:
         match event.TOPIC:
             case "message.transmitted":
                 journey.attempts = event.attempt
-                journey.delivered_at = event.timestamp
-                journey.acknowledged_at = event.timestamp + timedelta(
-                    seconds=event.seconds
-                )
+                sent = timedelta(seconds=event.seconds)
+                journey.delivered_at = event.timestamp - sent
             case "message.acknowledged":
                 journey.status, journey.record_id = "acknowledged", event.record_id
+                journey.acknowledged_at = event.timestamp
             case "message.failed":
                 journey.status, journey.attempts = "failed attempt", event.attempt
                 journey.detail = event.detail

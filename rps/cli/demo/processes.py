@@ -32,12 +32,14 @@ class Processes:
         self._folder = folder
         self._environ = dict(environ)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._from: dict[str, int] = {}
 
     def start(self, name: str, *arguments: str, **environ: str) -> None:
         """Run `rps` with `arguments`; what it says goes to `log/NAME.log`."""
         logs = self._folder / "log"
         logs.mkdir(parents=True, exist_ok=True)
         with (logs / f"{name}.log").open("ab") as log:
+            self._from[name] = log.tell()
             self._running[name] = subprocess.Popen(
                 [sys.executable, "-m", "rps", *arguments, "--parent", str(os.getpid())],
                 stdin=subprocess.DEVNULL,
@@ -47,13 +49,20 @@ class Processes:
                 start_new_session=True,
             )
 
+    def said(self, name: str) -> str:
+        """What the process said since it was started last."""
+        with (self._folder / "log" / f"{name}.log").open("rb") as log:
+            log.seek(self._from[name])
+            return log.read().decode(errors="replace")
+
     def require_running(self) -> None:
         """Raises Failure with the end of its log where one ended by itself."""
         for name, process in self._running.items():
             status = process.poll()
             if status is not None:
                 raise Failure(
-                    f"{name} ended by itself with status {status}:\n{self._tail(name)}"
+                    f"{name} ended by itself with status {status}:\n"
+                    f"{self.said(name)[-TAIL_CHARACTERS:].strip()}"
                 )
 
     def kill(self, name: str) -> None:
@@ -76,10 +85,6 @@ class Processes:
         self._running.clear()
         # Its owner stopped it, unless somebody killed that.
         EmbeddedServer(self._folder / "postgres").stop()
-
-    def _tail(self, name: str) -> str:
-        text = (self._folder / "log" / f"{name}.log").read_text(errors="replace")
-        return text[-TAIL_CHARACTERS:].strip()
 
 
 def free_port(wanted: int | None = None) -> int:

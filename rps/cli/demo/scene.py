@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 
 TABLES = {"acme": "incident", "zenith": "case"}
 API_PORT = 8080
-PORTS = {"acme": 8081, "zenith": 8082}
-"""Taken where they are free."""
+"""The ticket systems take the next ones; others where somebody has those already."""
 
 NETWORKS = "127.0.0.0/8"
 BREAKER_SECONDS = 2
@@ -49,6 +48,11 @@ ROLES = {
     CALLER: "admin",
 }
 STATE_FILE = "demo.json"
+
+
+def was_used(folder: Path) -> bool:
+    """Whether a former run left something, however far it came."""
+    return any((folder / name).exists() for name in (STATE_FILE, "postgres"))
 
 
 def forget(folder: Path) -> None:
@@ -72,18 +76,19 @@ class Scene:
     tokens: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, folder: Path) -> Scene:
-        """As a former run left it, or new."""
+    def of(cls, folder: Path, port: int | None = None) -> Scene:
+        """As a former run left it, or new; the API at `port` if that is free."""
         file = folder / STATE_FILE
         kept: dict[str, Any] = orjson.loads(file.read_bytes()) if file.exists() else {}
-        ports = {
-            name: free_port(port) for name, port in kept.get("ports", PORTS).items()
-        }
+        first = port or kept.get("api_port", API_PORT)
+        wanted = dict(zip(TABLES, (first + 1, first + 2), strict=True))
+        if port is None:
+            wanted |= kept.get("ports", {})
+        ports = {name: free_port(each) for name, each in wanted.items()}
         secrets = {
             name: kept.get("secrets", {}).get(name) or new_secret() for name in TABLES
         }
-        api_port = free_port(kept.get("api_port", API_PORT))
-        return cls(folder, api_port, ports, secrets, kept.get("tokens", {}))
+        return cls(folder, free_port(first), ports, secrets, kept.get("tokens", {}))
 
     def keep(self) -> None:
         kept = {
@@ -124,6 +129,9 @@ class Scene:
         pool = urllib3.PoolManager(timeout=5.0, retries=False)
 
         def serves() -> bool:
+            # Said once the port is its own: another node may answer there till then.
+            if f"serving {self.api}" not in processes.said("node"):
+                return False
             try:
                 return pool.request("GET", f"{self.api}/readyz").status == 200  # noqa: PLR2004 - OK
             except urllib3.exceptions.HTTPError:

@@ -46,6 +46,7 @@ class Story:
         self.acme = self.scene.desk("acme")
         self.zenith = self.scene.desk("zenith")
         self.tickets: list[str] = []
+        self._draw: Callable[[], None] = _nothing
 
     def play(self) -> str:
         """All acts; answers the correlation id of the ticket that was audited."""
@@ -194,20 +195,23 @@ class Story:
                 draw,
                 SETTLE_SECONDS_MAX,
             )
+            self._draw = _nothing
         self.rest()
 
     def rest(self) -> None:
         """Let people read; what lives on the stage goes on living."""
         deadline = time.monotonic() + self.pause
-        draw = getattr(self, "_draw", None)
         while (left := deadline - time.monotonic()) > 0:
             self.processes.require_running()
-            if draw is not None:
-                draw()
+            self._draw()
             time.sleep(min(left, 0.08))
 
     def tell(self, name: str, command: Any) -> None:
         tell(self.session, name, command)
+
+
+def _nothing() -> None:
+    """Between acts nothing lives on the stage."""
 
 
 def _told(conflict: Conflict) -> Text:

@@ -1,0 +1,107 @@
+"""Claimed lanes with what waits in them, and messages in their members' words."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from psycopg.rows import tuple_row
+
+from rps.domain import flow
+from rps.domain.delivery import Write
+from rps.workers.outcomes import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from eventsourcing.postgres import PostgresDatastore
+
+    from rps.workers.lanes import ClaimedOut
+    from rps.workers.outcomes import Scene
+
+AHEAD = 16
+"""Messages of a lane read at a time; they are still sent one after the other."""
+
+MESSAGES = """
+SELECT q.message_id, q.correlation_id, q.domain, q.definition, q.process_event,
+       q.definition_revision, q.member, q.system, q.record_table, q.operation,
+       q.status::text, q.attempts, q.generation, q.due_at, q.payload,
+       l.record_id, l.revision
+FROM unnest(%b::uuid[], %b::text[]) AS c(correlation_id, member)
+CROSS JOIN LATERAL (
+    SELECT * FROM outbound_queue o
+    WHERE o.correlation_id = c.correlation_id AND o.member = c.member
+      AND o.status IN ('ready', 'error', 'uncertain')
+    ORDER BY o.sequence, o.place LIMIT %b
+) q
+LEFT JOIN links l ON (l.domain, l.correlation_id, l.member)
+                   = (q.domain, q.correlation_id, q.member)
+ORDER BY q.correlation_id, q.member, q.sequence, q.place
+"""
+
+
+@dataclass(slots=True)
+class Lane:
+    """A claimed lane with its next messages, and what is known of the record there."""
+
+    claimed: ClaimedOut
+    messages: list[Message]
+    record_id: str | None
+    revision: str | None
+    probe: bool = False
+
+    @property
+    def system(self) -> tuple[str, str]:
+        return (self.messages[0].domain, self.messages[0].system)
+
+
+def read(datastore: PostgresDatastore, claimed: Sequence[ClaimedOut]) -> list[Lane]:
+    """The next messages of each claimed lane; lanes that have none are left out."""
+    if not claimed:
+        return []
+    found: defaultdict[tuple[UUID, str], list[Any]] = defaultdict(list)
+    with datastore.get_connection() as conn:
+        cursor = conn.cursor(row_factory=tuple_row, binary=True)
+        ids, members = (
+            [lane.correlation_id for lane in claimed],
+            [lane.member for lane in claimed],
+        )
+        for row in cursor.execute(MESSAGES, (ids, members, AHEAD), prepare=True):
+            found[(row[1], row[6])].append(row)
+    lanes = []
+    for lane in claimed:
+        if rows := found.get((lane.correlation_id, lane.member)):
+            messages = [_message(row) for row in rows]
+            lanes.append(Lane(lane, messages, rows[0][15], rows[0][16]))
+    return lanes
+
+
+def _message(row: tuple[Any, ...]) -> Message:
+    payload = orjson.loads(row[14])
+    return Message(*row[:14], **payload)
+
+
+def written(scene: Scene, lane: Lane) -> Write:
+    """The outbound flow: shared values in the member's words. MappingRefused."""
+    message = scene.message
+    operation = message.operation
+    if operation == "create" and lane.record_id is not None:
+        operation = "update"
+    elif operation == "update" and lane.record_id is None:
+        operation = "create"
+    return Write(
+        delivery_id=message.delivery_id,
+        correlation_id=str(message.correlation_id),
+        process_event=message.process_event,
+        operation=operation,
+        table=message.table,
+        record_id=lane.record_id,
+        if_match=lane.revision if lane.record_id is not None else None,
+        fields=flow.outbound(scene.member, scene.definition, message.fields),
+        entries=flow.outbound_entries(scene.member, scene.definition, message.entries),
+        origin=tuple(message.origin),
+        hop=message.hop,
+    )
