@@ -106,13 +106,16 @@ def latency(run: Deployment, size: Size) -> Outcome:
         run.sink.reset()
         _post(run, node, WARM_UP_CHANGES, size.keys, **WARM_UP, rate=RATE)
         await_warm(run, workers)
+        await_true(lambda: not one(connection, OPEN), "it is acknowledged", workers)
         order = _order(run, node, size.paced, size.keys, clients=CLIENTS, rate=RATE)
+        before = node.process.cpu_seconds() + workers.cpu_seconds()
         client = run.order("bench.client", **order)
         try:
             seen = _watch(connection, size)
             client.answer()
         finally:
             client.end()
+        used = node.process.cpu_seconds() + workers.cpu_seconds() - before
         acknowledged = [
             seen[message] - int(change.rsplit(".", 1)[1])
             for message, change in connection.execute(MESSAGES)
@@ -124,6 +127,7 @@ def latency(run: Deployment, size: Size) -> Outcome:
         outcome.faults.append(f"{len(acknowledged)} of {size.paced} acknowledged")
     outcome.values = quantiles("arrived", stats["waits"])
     outcome.values |= quantiles("acknowledged", acknowledged)
+    outcome.values["cpu_us"] = used * 1e6 / size.paced
     return outcome
 
 

@@ -56,6 +56,7 @@ def latency(run: Deployment, size: Size) -> Outcome:
         warm_up = {"first_key": WARM_UP_KEY, "rate": RATE}
         _insert(run, dsn, WARM_UP_CHANGES, size.keys, **warm_up)
         await_warm(run, worker)
+        before = worker.cpu_seconds()
         _insert(run, dsn, size.paced, size.keys, rate=RATE)
         await_true(
             lambda: int(run.sink.stats()["distinct"]) >= size.paced,
@@ -63,6 +64,7 @@ def latency(run: Deployment, size: Size) -> Outcome:
             worker,
             pause=0.2,
         )
+        used = worker.cpu_seconds() - before
         worker.interrupt()
         waits: list[int] = worker.answer()["waits"]
         stats = run.sink.stats()
@@ -71,6 +73,7 @@ def latency(run: Deployment, size: Size) -> Outcome:
         outcome.faults.append(f"{len(waits)} of {size.paced} marked done")
     outcome.values = quantiles("arrived", stats["waits"])
     outcome.values |= quantiles("acknowledged", waits)
+    outcome.values["cpu_us"] = used * 1e6 / size.paced
     return outcome
 
 

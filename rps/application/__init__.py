@@ -67,6 +67,8 @@ class RemoteProcessSync(Application[UUID]):
         "POSTGRES_ENABLE_DB_FUNCTIONS": "n",
         "POSTGRES_LOCK_TIMEOUT": "5",
         "POSTGRES_CONNECT_TIMEOUT": "5",
+        # A restarted server leaves dead connections in every pool: look before use.
+        "POSTGRES_PRE_PING": "y",
         "POSTGRES_IDLE_IN_TRANSACTION_SESSION_TIMEOUT": "5",
     }
 

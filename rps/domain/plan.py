@@ -175,6 +175,6 @@ def still_to_send(
         name
         for name, version in pending.versions.items()
         if verdict.agreed.get(name, -1) < version
-        and name not in verdict.merge.values
+        and (name not in verdict.merge.values or version == verdict.version)
         and (pending.member, name) not in state.held
     ]

@@ -5,6 +5,7 @@ No I/O: the recorder asks under the append lock and writes what is left to write
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
@@ -47,13 +48,17 @@ class Prepared:
         self.keys = [_intake_key(e) for e in append.events] if append.capture else []
 
 
+_uuid = lru_cache(maxsize=4096)(UUID)
+"""Definitions come again and again."""
+
+
 def _intake_key(event: Event) -> IntakeKey:
     captured = cast("ChangeCaptured", event)
     return IntakeKey(
         captured.domain,
         captured.system,
         captured.change_id,
-        UUID(captured.definition),
+        _uuid(captured.definition),
     )
 
 

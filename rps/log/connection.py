@@ -38,8 +38,11 @@ WATCHED = {
 }
 
 
-class ConnectionLost(OperationalError):
-    """The connection broke; whether a commit got through has to be looked up."""
+class TransactionLost(OperationalError):
+    """The connection broke, or the server gave the transaction up to others.
+
+    Whether a commit got through has to be looked up; then try again.
+    """
 
 
 def connect(datastore: PostgresDatastore) -> Connection[Any]:
@@ -108,9 +111,11 @@ class OwnConnection:
         match error:
             case psycopg.errors.ReadOnlySqlTransaction():
                 conn.close()  # no primary any more: the next connection finds it
-                return ConnectionLost(str(error))
+                return TransactionLost(str(error))
+            case psycopg.errors.DeadlockDetected():
+                return TransactionLost(str(error))
             case _ if conn.closed:
-                return ConnectionLost(str(error) or "the connection was cut")
+                return TransactionLost(str(error) or "the connection was cut")
             case psycopg.IntegrityError():
                 return IntegrityError(str(error))
             case psycopg.DataError():

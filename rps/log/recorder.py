@@ -31,7 +31,7 @@ from rps.log.append import (
 from rps.log.attempt import Attempt, Ground, Outcome, Outcomes, Prepared
 from rps.log.chain import Row
 from rps.log.columns import column, columns
-from rps.log.connection import ConnectionLost, OwnConnection
+from rps.log.connection import OwnConnection, TransactionLost
 from rps.log.group import GroupCommit
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from rps.log.mapper import EventMapper
 
 TRIES = 3
-"""How often a commit is tried whose connection was cut."""
+"""How often a commit is tried whose transaction was lost."""
 
 SESSION = """
 SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '5s'
@@ -128,12 +128,12 @@ class LogRecorder(PostgresApplicationRecorder):
             return self._commit(group[:half]) + self._commit(group[half:])
 
     def _transaction(self, group: Sequence[Prepared]) -> Outcomes:
-        lost: ConnectionLost | None = None
+        lost: TransactionLost | None = None
         for _ in range(TRIES):
             attempt = Attempt(group)
             try:
                 self._run(attempt)
-            except ConnectionLost as error:
+            except TransactionLost as error:
                 # Whether the commit got through is told by the hash that only our own
                 # rows can have.
                 if attempt.sent and self._is_committed(attempt):
@@ -141,7 +141,7 @@ class LogRecorder(PostgresApplicationRecorder):
                 lost = error
             else:
                 return attempt.outcomes
-        raise OperationalError(f"the connection broke {TRIES} times: {lost}") from lost
+        raise OperationalError(f"lost the transaction {TRIES} times: {lost}") from lost
 
     def _run(self, attempt: Attempt) -> None:
         """Two round trips: look under the lock, then write and commit."""
@@ -198,7 +198,7 @@ class LogRecorder(PostgresApplicationRecorder):
 
     def _is_committed(self, attempt: Attempt) -> bool:
         """Whether the rows are there, once the transaction that lost us has ended."""
-        lost: ConnectionLost | None = None
+        lost: TransactionLost | None = None
         for _ in range(TRIES):
             try:
                 with self._connection.use() as conn:
@@ -209,9 +209,9 @@ class LogRecorder(PostgresApplicationRecorder):
                     ).fetchone()
                     conn.execute("ROLLBACK")
                     return found is not None
-            except ConnectionLost as error:
+            except TransactionLost as error:
                 lost = error
-        raise OperationalError(f"the connection broke {TRIES} times: {lost}") from lost
+        raise OperationalError(f"lost the transaction {TRIES} times: {lost}") from lost
 
     # --- reading --------------------------------------------------------------------
 

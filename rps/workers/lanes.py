@@ -66,17 +66,17 @@ WHERE (correlation_id, direction, member) = (%b, %b, %b)
 RETURNING epoch
 """
 GIVE_BACK = """
-UPDATE lanes l
+UPDATE lanes
 SET holder = NULL, leased_until = NULL,
-    not_before = clock_timestamp() + f.pause * interval '1 second'
-FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::bigint[], %b::float8[])
-     AS f(correlation_id, direction, member, epoch, pause)
-WHERE (l.correlation_id, l.direction, l.member, l.epoch)
-    = (f.correlation_id, f.direction, f.member, f.epoch)
+    not_before = clock_timestamp() + %b * interval '1 second'
+WHERE (correlation_id, direction, member, epoch) = (%b, %b, %b, %b)
 """
 BEAT = """
-UPDATE lanes SET leased_until = clock_timestamp() + %b * interval '1 second'
-WHERE holder = %b
+UPDATE lanes l SET leased_until = clock_timestamp() + %b * interval '1 second'
+FROM (SELECT correlation_id, direction, member FROM lanes
+      WHERE holder = %b FOR UPDATE SKIP LOCKED) h
+WHERE (l.correlation_id, l.direction, l.member)
+    = (h.correlation_id, h.direction, h.member)
 """
 
 
@@ -129,10 +129,10 @@ class Lanes:
 
     def give_back(self, lanes: Sequence[tuple[UUID, str, str, int, float]]) -> None:
         """Let go of (correlation, direction, member, epoch), to be due again after a
-        pause in seconds."""
-        if lanes:
-            columns = [list(column) for column in zip(*lanes, strict=True)]
-            self._run(GIVE_BACK, *columns)
+        pause in seconds. One by one: who locks several lanes may meet an append that
+        locks them in another order."""
+        for *lane, pause in lanes:
+            self._run(GIVE_BACK, pause, *lane)
 
     def beat(self) -> None:
         self._run(BEAT, LEASE_SECONDS, self.holder)

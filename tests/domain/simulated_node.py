@@ -217,7 +217,9 @@ class Node:
         """What becomes of the answer: `done`, `lost`, or the deliverer's `crash`."""
         lane = self.lanes[name]
         scene, write, answer = lane.scene, lane.write, lane.answer
-        assert scene is not None and write is not None and answer is not None
+        assert scene is not None
+        assert write is not None
+        assert answer is not None
         lane.scene = lane.write = lane.answer = None
         if fate == "crash":
             lane.is_interrupted = True
@@ -302,30 +304,22 @@ class Node:
 def settled(scene: Scene, write: Write, found: Delivered) -> list[Any]:
     """What is recorded of a message that was settled by reading the record.
 
-    The record was read some time after the write: only what still shows our values is
-    credited, the whole is a change to be judged, and nothing conditional may be
-    computed against its revision before that.
+    The write took effect, and the record was read some time after it: we know that it
+    held what we sent. Where it still does, that is known as of the revision read; where
+    a user has changed it since (a create that is found by our id), at none. What else
+    it shows is a change to be judged, and nothing conditional may be computed against
+    it before that.
     """
-    message = scene.message
-    recorded = outcomes.acknowledged(scene, write, found, "read back")
-    acknowledged = recorded[-1]
-    ours = {
-        name: value
-        for name, value in acknowledged.stored.items()
-        if name == DELETED
-        or value
-        == flow.normalised(scene.member, scene.definition, name, message.fields[name])
-    }
-    recorded[-1] = replace(
-        acknowledged,
-        stored=ours,
-        agreed={name: message.versions[name] for name in ours},
-        complete=False,
+    is_ours = all(
+        found.stored.get(name) == value for name, value in write.fields.items()
     )
-    if DELETED in message.fields:
-        return recorded
+    sent = replace(found, stored={}, revision=found.revision if is_ours else None)
+    acknowledged = outcomes.acknowledged(scene, write, sent, "read back")
+    acknowledged[-1] = replace(acknowledged[-1], complete=False)
+    if DELETED in scene.message.fields:
+        return acknowledged
     shown = Snapshot(found.record_id, found.revision, found.stored)
-    return [*recorded, outcomes._captured(scene, shown, "read_back")]
+    return [*acknowledged, outcomes._captured(scene, shown, "read_back")]
 
 
 # --- the queues follow the log ----------------------------------------------------

@@ -134,9 +134,9 @@ class Remote:
     def write(self, write: Write) -> Delivered | Moved | Refused:
         if self.dedupes and write.delivery_id in self.applied:
             return self.applied[write.delivery_id]
-        if self.record is not None and write.if_match not in (None, str(self.revision)):
-            if self.is_conditional:
-                return Moved(f"at {self.revision}, not at {write.if_match}", ANSWERED)
+        moved = write.if_match not in (None, str(self.revision))
+        if self.record is not None and moved and self.is_conditional:
+            return Moved(f"at {self.revision}, not at {write.if_match}", ANSWERED)
         if self.is_deleted and write.operation != "delete":
             return Refused("the record is deleted", Exchange("", 404, "", 0.0))
         self._apply(write)
@@ -177,6 +177,8 @@ class Remote:
             return known or NotApplied("unknown message")
         if self.record is None:
             return NotApplied("no such record")
+        if self.is_conditional and not self.answers_full and write.if_match:
+            return NotApplied("no telling, and a conditional write may be repeated")
         if write.operation == "create":
             done = True  # found by the external id we gave it
         elif write.operation == "delete":

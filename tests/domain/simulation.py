@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -10,11 +9,9 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from simulated_node import Node
-from simulated_remote import Edit, Remote
+from simulated_remote import Remote
 
-from rps.domain import events, flow
 from rps.domain.document import parse
-from rps.domain.state import DELETED
 
 if TYPE_CHECKING:
     from rps.domain.agreement import Definition
@@ -28,7 +25,7 @@ MEMBERS = ("a", "b", "c")
 CUT = {"title": 4}
 FIELDS = ("title", "state", "note", "tags")
 POLICIES: dict[str, dict[str, Any]] = {
-    "newer": dict.fromkeys(FIELDS, {"policy": "newer_wins"}),
+    "newer": {name: {"policy": "newer_wins"} for name in FIELDS},
     "mixed": {
         "title": {"policy": "owner", "owner": "b"},
         "state": {"policy": "remote_wins"},
@@ -104,9 +101,6 @@ class Simulation:
         except LookupError as endless:
             result.problems.append(str(endless))
             return result
-        self._check_copies(result)
-        self._check_entries(result)
-        self._check_edits(result)
         return result
 
     # --- what happens -------------------------------------------------------------
@@ -262,109 +256,3 @@ class Simulation:
             if not active and not any(r.hooks for r in self.remotes.values()):
                 return
         raise LookupError("there is always more to send")
-
-    # --- what must hold -----------------------------------------------------------
-
-    def _check_copies(self, result: Result) -> None:
-        state = self.node.correlation
-        if self.node.inbound:
-            result.problems.append(f"{len(self.node.inbound)} changes are not judged")
-        for name, lane in self.node.lanes.items():
-            if lane.head is not None:
-                row = lane.head
-                result.problems.append(f"{name} waits: {row.status} {row.message}")
-        is_gone = DELETED in state.fields and state.fields[DELETED].value
-        for name, remote in self.remotes.items():
-            link = state.links.get(name)
-            if link is None or link.record_id is None:
-                if not is_gone:
-                    result.problems.append(f"{name} has no copy")
-            elif remote.is_deleted:
-                if not link.deleted:
-                    result.problems.append(f"nobody noticed that {name} is deleted")
-                elif not is_gone and not self._conflicts(DELETED):
-                    result.problems.append(f"{name} is deleted, the rest is not")
-            elif is_gone:
-                result.problems.append(f"{name} is not deleted")
-            else:
-                self._check_fields(result, name, remote)
-
-    def _check_fields(self, result: Result, name: str, remote: Remote) -> None:
-        state, member = self.node.correlation, self.definition.members[name]
-        shown = flow.inbound(member, self.definition, remote.record or {}).fields
-        for each, shared in state.fields.items():
-            if each == DELETED or (name, each) in state.held:
-                continue
-            wanted = flow.normalised(member, self.definition, each, shared.value)
-            if shown.get(each) != wanted:
-                result.problems.append(
-                    f"{name}.{each} is {shown.get(each)!r}, shared is {shared.value!r}"
-                )
-
-    def _check_entries(self, result: Result) -> None:
-        for name, remote in self.remotes.items():
-            if remote.is_deleted or remote.record is None:
-                continue
-            twice = [e for e, n in Counter(remote.entries).items() if n > 1]
-            own = [f"{name}:{e}" if ":" not in e else e for e in remote.entries]
-            if twice or len(set(own)) < len(own):
-                result.problems.append(f"{name} shows an entry twice: {remote.entries}")
-            missing = set(self.entries) - set(own)
-            if missing and not self.deletes:
-                result.problems.append(f"{name} lacks the entries {missing}")
-
-    def _conflicts(self, name: str) -> list[Any]:
-        return [
-            event
-            for event in self.node.log
-            if isinstance(event, events.ConflictRecorded | events.ConflictOpened)
-            and event.field == name
-        ]
-
-    def _check_edits(self, result: Result) -> None:
-        """Each user's edit was shared, or is told in a conflict, or as late."""
-        shared: dict[str, list[Any]] = {name: [] for name in FIELDS}
-        late: dict[tuple[str, str], list[Any]] = {}
-        for event in self.node.log:
-            if isinstance(event, events.ChangeAccepted):
-                for name, value in event.values.items():
-                    shared.setdefault(name, []).append(value)
-            elif isinstance(event, events.ConflictRecorded):
-                shared.setdefault(event.field, []).extend((event.theirs, event.mine))
-            if isinstance(event, events.ChangeAccepted | events.ChangeIgnored):
-                captured = self.node.judged[event.sequence]
-                for name in event.late:
-                    late.setdefault((event.member, name), []).append(
-                        captured.fields[name]
-                    )
-        typed = {
-            (e.field, str(e.value)) for r in self.remotes.values() for e in r.edits
-        }
-        for name, values in shared.items():
-            for value in values if name not in ("tags", DELETED) else ():
-                if (name, str(value)) not in typed:
-                    result.problems.append(f"nobody typed {value!r} into {name}")
-        for remote in self.remotes.values():
-            for edit in remote.edits:
-                result.edits += 1
-                if edit.overwritten != "us":
-                    continue  # its own user's last word, or replaced by that user
-                self._check_edit(result, edit, shared[edit.field], late)
-
-    def _check_edit(
-        self,
-        result: Result,
-        edit: Edit,
-        shared: list[Any],
-        late: dict[tuple[str, str], list[Any]],
-    ) -> None:
-        value = edit.value or None
-        cut = CUT.get(edit.field) if edit.member == "c" else None
-        if any(
-            value in (each, each[:cut] if cut and each else each) for each in shared
-        ):
-            return
-        if edit.value in late.get((edit.member, edit.field), ()):
-            result.late += 1
-        else:
-            result.lost += 1

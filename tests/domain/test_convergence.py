@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 import pytest
 from simulation import DELIVERIES_MAX, Result, Simulation
+from simulation_checks import checked
+
+log = logging.getLogger(__name__)
 
 SCHEDULES = int(os.environ.get("RPS_SCHEDULES", "10000")) // 4
 """For each of the four kinds of remote system."""
@@ -16,15 +20,22 @@ FOUND = [
     ("A", 1, False),
     # A create whose answer was lost was sent again over what a user had typed since.
     ("B", 9, False),
-    # A merged value nobody had been told: the sender was owed it, and got it twice.
-    ("C", 28, False),
+    # The message that told the sender its merged value was given up in the very
+    # judgement that made it; only a later sighting of the record mended that.
+    ("D", 2095, False),
+    # A message settled by reading was credited at no revision, so an older reading that
+    # was judged after it passed for a user's edit.
+    ("D", 299, False),
+    # A field of a create that was settled by reading was not credited where a user had
+    # changed it, so the create's own echo passed for an edit.
+    ("B", 1840, False),
 ]
 
 
 def run(grade: str, seed: int, *, deletes: bool = False) -> Result:
     """Run one schedule; whatever goes wrong names the seed."""
     try:
-        result = Simulation(grade, seed, deletes=deletes).run()
+        result = checked(Simulation(grade, seed, deletes=deletes))
     except Exception as error:
         error.add_note(f"Simulation({grade!r}, {seed}, deletes={deletes})")
         raise
@@ -41,7 +52,14 @@ def test_copies_agree_and_conditional_writes_lose_no_edit(grade: str) -> None:
     edits = sum(result.edits for result in results)
     late = sum(result.late for result in results)
     lost = sum(result.lost for result in results)
-    print(f"{grade}: {len(results)} schedules, {edits} edits, {late} late, {lost} lost")
+    log.info(
+        "%s: %d schedules, %d edits, %d late, %d lost",
+        grade,
+        len(results),
+        edits,
+        late,
+        lost,
+    )
     assert edits > 5 * len(results)
 
 
@@ -52,5 +70,5 @@ def test_copies_agree_where_records_are_deleted(grade: str) -> None:
 
 
 @pytest.mark.parametrize(("grade", "seed", "deletes"), FOUND)
-def test_what_went_wrong_once_is_right(grade: str, seed: int, deletes: bool) -> None:  # noqa: FBT001 - a case
+def test_what_went_wrong_once_is_right(grade: str, seed: int, deletes: bool) -> None:
     run(grade, seed, deletes=deletes)

@@ -20,7 +20,6 @@ REVISIONS = (None, "1", "7", "10", "9", "W/abc", "W/def", "٣", "007")
 VALUES = (
     None,
     "Grüße 世界",
-    "x" * 40,
     1e22,
     1.5e300,
     -0.0,

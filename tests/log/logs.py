@@ -9,19 +9,19 @@ from uuid import UUID, uuid5
 import psycopg
 from examples import STREAM, example
 
-from rps.application import RemoteProcessSync
+from rps.application import SERVING_ROLE, RemoteProcessSync
 from rps.log.append import NEXT, Append, Fence
-from rps.log.recorder import LogRecorder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rps.log.recorder import LogRecorder
+
 
 @contextmanager
-def opened(dsn: str, **settings: str) -> Iterator[LogRecorder]:
-    """The log of a node, with its views; `settings` are added to the address."""
-    extra = "".join(f" {name}='{value}'" for name, value in settings.items())
-    application = RemoteProcessSync(dsn + extra)
+def opened(dsn: str, role: str = SERVING_ROLE) -> Iterator[LogRecorder]:
+    """The log of a node, with its views."""
+    application = RemoteProcessSync(dsn, role=role)
     try:
         yield application.recorder
     finally:

@@ -214,16 +214,39 @@ def test_appends_survive_that_their_connection_was_ended(
             )
 
 
+def test_an_append_that_was_given_up_in_a_deadlock_is_tried_again(
+    recorder: LogRecorder, database: str
+) -> None:
+    """A heartbeat and an append take the same lanes in different orders."""
+    with psycopg.connect(database, autocommit=True) as admin:
+        # Time for the lock below, and the append gives up well before its own timeout.
+        name = admin.info.dbname
+        admin.execute(f"ALTER DATABASE {name} SET deadlock_timeout = '3s'")
+    appended(recorder, capture(captured("a"), captured("b", "R2")))
+    fences = [claimed(database, "R1"), claimed(database, "R2")]
+    events = [ignored("R1", 1), ignored("R2", 2)]
+    lane = "UPDATE lanes SET holder = holder WHERE correlation_id = %s"
+    waiting = (
+        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+        " AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+    )
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(database) as beating:
+        beating.execute("SET deadlock_timeout = '30s'")
+        beating.execute(lane, [stream("R2")])
+        outcome = pool.submit(appended, recorder, Append(events, fences[0]))
+        while not beating.execute(waiting).fetchall():
+            pass
+        beating.execute(lane, [stream("R1")])
+        beating.commit()
+        assert outcome.result(20) == [[3, 4]]
+
+
 def test_threads_share_commits_and_each_gets_its_own_positions(
     recorder: LogRecorder,
 ) -> None:
     def run(thread: int) -> list[int]:
-        found = []
-        for n in range(40):
-            found += appended(
-                recorder, capture(captured(f"{thread}-{n}", f"R{thread}"))
-            )[0]
-        return found
+        mine = [captured(f"{thread}-{n}", f"R{thread}") for n in range(40)]
+        return [appended(recorder, capture(change))[0][0] for change in mine]
 
     with ThreadPoolExecutor(8) as pool:
         positions = list(pool.map(run, range(8)))

@@ -146,8 +146,8 @@ TAMPERED = {
     "flipped": "UPDATE rps_events SET state = set_byte(state, 5, 65)"
     " WHERE notification_id = 3",
     "deleted": "DELETE FROM rps_events WHERE notification_id = 3",
-    "swapped": "UPDATE rps_events e SET state = o.state, hash = o.hash FROM rps_events o"
-    " WHERE e.notification_id + o.notification_id = 7"
+    "swapped": "UPDATE rps_events e SET state = o.state, hash = o.hash"
+    " FROM rps_events o WHERE e.notification_id + o.notification_id = 7"
     " AND e.notification_id IN (3, 4)",
     "cut": "DELETE FROM rps_events WHERE notification_id > 4",
     "added": "INSERT INTO rps_events SELECT originator_id, 99, topic, state, 7, hash"

@@ -164,7 +164,7 @@ def test_a_caller_interrupted_while_it_waits_leaves_no_gap(
 
 
 def test_many_threads_lose_no_wake_up() -> None:
-    group: GroupCommit[int, int] = GroupCommit(lambda items: list(items), lambda _: 1)
+    group: GroupCommit[int, int] = GroupCommit(list, lambda _: 1)
 
     def run(offset: int) -> bool:
         return all(group.submit([offset + n]) == [offset + n] for n in range(300))

@@ -41,8 +41,10 @@ WRITES = [
     "UPDATE rps_events SET topic = 'x'",
     "DELETE FROM rps_events",
     "TRUNCATE rps_events",
-    "INSERT INTO rps_events SELECT * FROM rps_events"
-    " ON CONFLICT (originator_id, originator_version) DO UPDATE SET topic = 'x'",
+    (
+        "INSERT INTO rps_events TABLE rps_events"
+        " ON CONFLICT (notification_id) DO UPDATE SET topic = 'x'"
+    ),
 ]
 
 
@@ -93,7 +95,7 @@ def test_also_a_session_that_fires_no_triggers_changes_nothing(
 
 
 def test_the_serving_role_appends_keeps_views_and_follows(database: str) -> None:
-    with opened(database, options="-c role=rps_serving") as recorder:
+    with opened(database, role="rps_serving") as recorder:
         with recorder._connection.use() as conn:
             role = conn.execute("SELECT current_user AS it").fetchone()
             assert role == {"it": "rps_serving"}

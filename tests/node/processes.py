@@ -92,7 +92,7 @@ class Node:
     ) -> None:
         self.database = database
         migrate(database)
-        self.application = RemoteProcessSync(database)
+        self.application = RemoteProcessSync(database, role="")
         self.port, self.zenith_port = free_port(), free_port()
         self.token = self._configure(definition)
         self.environ = {

@@ -19,5 +19,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def recorder(database: str) -> Iterator[LogRecorder]:
-    with opened(database) as made:
+    """As the owner of the views, who may rebuild them."""
+    with opened(database, role="") as made:
         yield made

@@ -56,7 +56,7 @@ def grouped(recorded: list[Recorded], sizes: Iterator[int]) -> Iterator[list[Rec
 
 
 @settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

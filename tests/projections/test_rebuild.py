@@ -36,7 +36,8 @@ SCHEMA = {
                ARRAY(SELECT a::text FROM unnest(relacl) a ORDER BY 1)
         FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
         ORDER BY 1""",
-    "schemas": "SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg%' ORDER BY 1",
+    "schemas": """
+        SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg%' ORDER BY 1""",
 }
 
 
@@ -84,7 +85,7 @@ def test_a_swap_leaves_the_schema_the_migrations_made_and_can_be_repeated(
         rebuilt(recorder).run([])
         assert schema(database) == before
         assert rebuilt(recorder).compare([]) == []
-    with opened(database, options="-c role=rps_serving") as serving:
+    with opened(database) as serving:
         outcome = serving.append([capture(captured("later", "R99"))])[0]
         assert isinstance(outcome, Appended)
         project(serving)
@@ -137,7 +138,7 @@ def test_leases_are_carried_over(recorder: LogRecorder, database: str) -> None:
 def test_appends_and_a_projector_go_on_during_rebuilds(
     recorder: LogRecorder, database: str
 ) -> None:
-    record(recorder, History(31, steps=200))
+    record(recorder, History(31, steps=80))
     start = recorder.head()[0]
     stop = Event()
 
@@ -165,7 +166,7 @@ def test_appends_and_a_projector_go_on_during_rebuilds(
         appending = [pool.submit(append, n) for n in range(4)]
         following = pool.submit(follow)
         try:
-            for _ in range(3):
+            for _ in range(2):
                 rebuilt(recorder, batch=50).run([])
                 assert rebuilt(recorder, batch=50).compare([]) == []
         finally:
