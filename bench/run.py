@@ -6,6 +6,7 @@ import argparse
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import orjson
 import psycopg
@@ -34,11 +35,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     size = Size(asked.changes, asked.keys, asked.seconds)
     runs: dict[str, list[Outcome]] = {name: [] for name in names}
-    with Deployment() as deployment:
-        with psycopg.connect(deployment.server.dsn()) as connection:
-            version = str(connection.info.parameter_status("server_version"))
-        facts = machine(version)
-        measure(deployment, size, runs, asked.reps)
+    try:
+        facts = _facts_after(size, runs, asked.reps)
+    except KeyboardInterrupt:
+        print("interrupted; nothing was left running", file=sys.stderr)
+        return 130
     out = Console(width=None if sys.stdout.isatty() else WIDTH)
     out.print(table_of(runs))
     for line in closing(runs, facts):
@@ -50,6 +51,18 @@ def main(arguments: list[str] | None = None) -> int:
     for fault in faults:
         print(f"FAILED {fault}", file=sys.stderr)
     return 1 if faults else 0
+
+
+def _facts_after(
+    size: Size, runs: dict[str, list[Outcome]], reps: int
+) -> dict[str, Any]:
+    """Fill `runs`; what the machine was."""
+    with Deployment() as deployment:
+        with psycopg.connect(deployment.server.dsn()) as connection:
+            version = str(connection.info.parameter_status("server_version"))
+        facts = machine(version)
+        measure(deployment, size, runs, reps)
+    return facts
 
 
 def measure(

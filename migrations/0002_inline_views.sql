@@ -55,11 +55,11 @@ CREATE TABLE inbound_queue (
 -- the way in: its head is the first row here
 CREATE INDEX inbound_queue_lane_idx ON inbound_queue (correlation_id, sequence)
 WHERE status IN ('ready', 'error');
-CREATE INDEX inbound_queue_open_idx ON inbound_queue (status, "position")
+CREATE INDEX inbound_queue_open_idx ON inbound_queue (domain, status, "position")
 WHERE status IN ('ready', 'error');
 CREATE INDEX inbound_queue_record_idx
 ON inbound_queue (definition, member, record_id, sequence) WHERE status = 'ready';
-CREATE INDEX inbound_queue_position_idx ON inbound_queue ("position");
+CREATE INDEX inbound_queue_position_idx ON inbound_queue (domain, "position");
 
 CREATE TABLE outbound_queue (
     message_id uuid PRIMARY KEY,
@@ -91,9 +91,9 @@ CREATE TABLE outbound_queue (
 CREATE INDEX outbound_queue_lane_idx
 ON outbound_queue (correlation_id, member, sequence, place)
 WHERE status IN ('ready', 'error', 'uncertain');
-CREATE INDEX outbound_queue_open_idx ON outbound_queue (status, sequence, place)
+CREATE INDEX outbound_queue_open_idx ON outbound_queue (domain, status, sequence, place)
 WHERE status IN ('ready', 'error', 'uncertain');
-CREATE INDEX outbound_queue_sequence_idx ON outbound_queue (sequence, place);
+CREATE INDEX outbound_queue_sequence_idx ON outbound_queue (domain, sequence, place);
 CREATE INDEX outbound_queue_replay_idx ON outbound_queue (replay_id)
 WHERE replay_id IS NOT NULL;
 

@@ -187,14 +187,15 @@ def pause(name: str, reason: str, domain: str, output: str) -> None:
 @system.command()
 @click.argument("name")
 @domain_option
+@click.option("--reason", default="", help="Why; kept in the log.")
 @output_option
-def resume(name: str, domain: str, output: str) -> None:
+def resume(name: str, domain: str, reason: str, output: str) -> None:
     """Send to NAME again, in order, what waited."""
     with open_session() as session:
         _say(
             session,
             session.system(domain, name),
-            lambda s: s.resume(session.actor, session.now),
+            lambda s: s.resume(reason, session.actor, session.now),
             output,
         )
 

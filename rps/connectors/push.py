@@ -17,27 +17,27 @@ import hashlib
 import os
 import re
 import time
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 import orjson
 
+from rps.connectors.shown import ShownRecord, parsed, shown_record, snapshot
 from rps.connectors.signature import Signer
 from rps.connectors.transport import Answer, NoAnswer, NotSent
 from rps.domain.delivery import (
     Delivered,
     Exchange,
+    Found,
     Gone,
     Missing,
     Moved,
     NeedsCredentials,
     NotApplied,
     Refused,
-    Snapshot,
     Unavailable,
     Uncertain,
 )
@@ -48,14 +48,11 @@ if TYPE_CHECKING:
     from rps.domain.delivery import Capabilities, Outcome, Reading, Settlement, Write
 
 RETRY_AFTER_SECONDS_MAX = 24 * 3600.0
-_DEPTH_MAX = 32
 _DETAIL_CHARACTERS = 500
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+")
 _UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _REVISION = re.compile(r"[\x21\x23-\x7e]{1,255}")  # what an entity tag may hold
-_RECORD_ID = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,255}")
 _SECONDS = re.compile(r"[0-9]{1,10}")
-_SCALARS = (str, int, float, bool, type(None))
 # These 5xx say that the request was turned away; after any other the work may be done.
 _TURNED_AWAY = (
     HTTPStatus.NOT_IMPLEMENTED,
@@ -123,7 +120,7 @@ class PushConnector:
             case NoAnswer():
                 return Uncertain(said.detail, exchange)
         if _is_success(said.status):
-            return _delivered(write, _record(_parsed(said.body)), exchange)
+            return _delivered(write, shown_record(parsed(said.body)), exchange)
         if write.operation == "delete" and said.status == HTTPStatus.NOT_FOUND:
             return _delivered(write, None, exchange)  # gone already: what was asked
         if said.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not (
@@ -148,7 +145,7 @@ class PushConnector:
                 return self._settle_create(write)
             return NotApplied("the system has not seen the message", exchange)
         if _is_success(said.status):
-            record = _record(_parsed(said.body))
+            record = shown_record(parsed(said.body))
             if record is not None:
                 return _delivered(write, record, exchange)
             return self._unsettled("the stored answer is unreadable", exchange)
@@ -162,16 +159,10 @@ class PushConnector:
         if said.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
             return Missing(_detail(said))
         if _is_success(said.status):
-            record = _record(_parsed(said.body))
+            record = shown_record(parsed(said.body))
             if record is None:
                 return Refused("the answer is not a record", exchange)
-            return Snapshot(
-                record_id=record.record_id or record_id,
-                revision=record.revision,
-                fields=record.fields,
-                deleted=record.deleted,
-                updated_at=record.updated_at,
-            )
+            return snapshot(record, record_id)
         outcome = _classified(said, exchange, self._clock())
         if isinstance(outcome, Moved):
             return Refused(outcome.detail, exchange)
@@ -193,18 +184,18 @@ class PushConnector:
             return NotApplied("the system has neither message nor record", exchange)
         if not _is_success(said.status):
             return self._unfound(said, exchange)
-        found = (_parsed(said.body) or {}).get("records")
+        found = (parsed(said.body) or {}).get("records")
         if not isinstance(found, list):
             return self._unsettled("the list of records is unreadable", exchange)
         if not found:
             return NotApplied("the system has neither message nor record", exchange)
-        record = _record(found[0])
+        record = shown_record(found[0])
         if len(found) > 1 or record is None or record.record_id is None:
             return Refused(
                 f"{len(found)} records may carry the external id: a person must look",
                 exchange,
             )
-        return _delivered(write, record, exchange)
+        return Found(snapshot(record, record.record_id), exchange)
 
     def _unfound(self, said: Answer, exchange: Exchange) -> Settlement:
         outcome = _classified(said, exchange, self._clock())
@@ -242,17 +233,6 @@ class PushConnector:
         return said, _exchange(b"", said)
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """What of an answer can be used."""
-
-    record_id: str | None = None
-    revision: str | None = None
-    fields: dict[str, Any] = field(default_factory=dict)
-    deleted: bool = False
-    updated_at: str | None = None
-
-
 def _written(write: Write) -> bytes:
     """The same write gives the same bytes, on every node and in every year."""
     return orjson.dumps(
@@ -281,60 +261,10 @@ def _written(write: Write) -> bytes:
     )
 
 
-def _parsed(body: bytes) -> dict[str, Any] | None:
-    """A JSON object of at most 32 levels, or None: the answer is hostile input."""
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    if not isinstance(value, dict):
-        return None
-    level: list[Any] = [value]
-    for _ in range(_DEPTH_MAX):
-        inside = (one.values() if isinstance(one, dict) else one for one in level)
-        level = [v for values in inside for v in values if isinstance(v, dict | list)]
-        if not level:
-            return value
-    return None
-
-
-def _record(value: Any) -> _Record | None:
-    """None when a field is not a scalar or cannot be stored: nothing of it is used."""
-    if not isinstance(value, dict):
-        return None
-    fields = value.get("fields")
-    if fields is None:
-        fields = {}
-    if not isinstance(fields, dict) or not all(
-        _is_storable(part) for pair in fields.items() for part in pair
-    ):
-        return None
-    return _Record(
-        record_id=_text(value.get("record_id"), _RECORD_ID),
-        revision=_text(value.get("revision"), _REVISION),
-        fields=fields,
-        deleted=value.get("deleted") is True,
-        updated_at=_text(value.get("updated_at"), _RECORD_ID),
-    )
-
-
-def _is_storable(value: Any) -> bool:
-    # PostgreSQL keeps no NUL in text.
-    return isinstance(value, _SCALARS) and not (
-        isinstance(value, str) and "\x00" in value
-    )
-
-
-def _text(value: Any, shape: re.Pattern[str]) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if isinstance(value, str) and shape.fullmatch(value) is not None:
-        return value
-    return None
-
-
-def _delivered(write: Write, record: _Record | None, exchange: Exchange) -> Delivered:
-    kept = record or _Record()
+def _delivered(
+    write: Write, record: ShownRecord | None, exchange: Exchange
+) -> Delivered:
+    kept = record or ShownRecord()
     return Delivered(
         record_id=kept.record_id or write.record_id or write.correlation_id,
         revision=kept.revision,
@@ -367,7 +297,7 @@ def _is_success(status: int) -> bool:
 
 def _detail(said: Answer) -> str:
     """The status, and what a problem+json says, short and on one line."""
-    problem = _parsed(said.body) or {}
+    problem = parsed(said.body) or {}
     texts = (problem.get("title"), problem.get("detail"))
     parts = [f"answered {said.status}", *(t for t in texts if isinstance(t, str) and t)]
     return _CONTROLS.sub(" ", ": ".join(parts))[:_DETAIL_CHARACTERS]

@@ -137,6 +137,15 @@ class NotApplied:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """Read back: the write took effect. `record` is what is there by now, which may
+    tell of more than the write."""
+
+    record: Snapshot
+    exchange: Exchange = field(default_factory=Exchange)
+
+
+@dataclass(frozen=True, slots=True)
 class Missing:
     """Read back: the system has no such record."""
 
@@ -146,9 +155,10 @@ class Missing:
 Outcome = (
     Delivered | Refused | Moved | Unavailable | NeedsCredentials | Gone | Uncertain
 )
-Settlement = (
-    Delivered | NotApplied | Unavailable | NeedsCredentials | Gone | Refused | Uncertain
+Settled = (
+    Delivered | Found | Unavailable | NeedsCredentials | Gone | Refused | Uncertain
 )
+Settlement = Settled | NotApplied
 Reading = Snapshot | Missing | Unavailable | NeedsCredentials | Gone | Refused
 
 

@@ -15,6 +15,7 @@ from rps.domain.state import DELETED, CorrelationState, Link, Pending
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
+    from uuid import UUID
 
     from rps.domain.agreement import Definition, Member
     from rps.domain.events import ChangeCaptured
@@ -86,15 +87,18 @@ def messages(
         if message is not None:
             planned.append(
                 {
-                    "message_id": str(
-                        identity("message", str(state.id), str(case.sequence), name)
-                    ),
+                    "message_id": str(message_id(state.id, case.sequence, name)),
                     **message,
                     "origin": [*captured.origin, captured.member],
                     "hop": captured.hop + 1,
                 }
             )
     return planned
+
+
+def message_id(correlation_id: UUID, sequence: int, member: str) -> UUID:
+    """The id of the message that a change makes to a member: always the same."""
+    return identity("message", str(correlation_id), str(sequence), member)
 
 
 def owed(

@@ -90,11 +90,11 @@ class RemoteSystem(Aggregate):
         if self.state != "paused":
             self.happened(SystemPaused, now, reason=reason, actor=actor)
 
-    def resume(self, actor: str, now: datetime) -> None:
+    def resume(self, reason: str, actor: str, now: datetime) -> None:
         if self.state == "disabled":
             raise RemoteSystemDisabled(self.name)
         if self.state == "paused":
-            self.happened(SystemResumed, now, actor=actor)
+            self.happened(SystemResumed, now, reason=reason, actor=actor)
 
     def trip(self, reason: str, now: datetime) -> None:
         """Its deliveries fail: nothing is sent but probes until it recovers."""
@@ -170,6 +170,7 @@ class SystemPaused(Event):
 class SystemResumed(Event):
     TOPIC = "system.resumed"
 
+    reason: str
     actor: str
 
     def apply(self, aggregate: RemoteSystem) -> None:

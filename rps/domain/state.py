@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Stamp = tuple[int, ...]
+
+_NUMBER = re.compile(r"[0-9]+")
 
 DELETED = "$deleted"
 """The shared field that says the record is gone; it follows the rules of any field."""
@@ -170,7 +173,7 @@ def newer(revision: str | None, than: str | None) -> bool:
     """
     if revision is None or than is None:
         return True
-    if revision.isdecimal() and than.isdecimal():
+    if _NUMBER.fullmatch(revision) and _NUMBER.fullmatch(than):
         return int(revision) > int(than)
     return revision != than
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from eventsourcing.persistence import StoredEvent
 
 from rps.application.operations import NotFound
-from rps.domain.aggregate import identity
+from rps.domain.plan import message_id
 from rps.projections.change_questions import ChangeQuestions
 
 if TYPE_CHECKING:
@@ -119,9 +119,7 @@ def _message_ids(configuration: Configuration, entry: Row) -> Iterable[UUID]:
     revisions = configuration.revisions.get(entry["definition"], {})
     members = {name for each in revisions.values() for name in each.members}
     for name in sorted(members):
-        yield identity(
-            "message", str(entry["correlation_id"]), str(entry["sequence"]), name
-        )
+        yield message_id(entry["correlation_id"], entry["sequence"], name)
 
 
 def _shown(entry: Row, messages: Iterable[Row]) -> Row:

@@ -235,9 +235,11 @@ class Systems:
     )
     @allowed(*OPERATORS)
     def resume_system(self, name: str) -> Response:
-        optional_body(OptionalReason())
+        reason = optional_body(OptionalReason()).get("reason", "")
         return self._answer(
-            self._tell(self._found(name), lambda s, who, now: s.resume(who, now))
+            self._tell(
+                self._found(name), lambda s, who, now: s.resume(reason, who, now)
+            )
         )
 
     def _found(self, name: str) -> RemoteSystem:

@@ -43,13 +43,15 @@ class Append:
     """Events that are recorded together or not at all.
 
     Captures name the configuration position they were matched under, and are taken
-    once per `IntakeKey`. Outcomes carry a fence, and nothing that could refuse them
-    after their lane was given back. Both are recorded at the next version of their
-    streams; anything else at the versions its events have, or not at all.
+    once per `IntakeKey`. Outcomes carry a fence; the lanes in `quiet` (correlation,
+    member) must have no message under way, or they are refused and their own lane is
+    given back. Both are recorded at the next version of their streams; anything else at
+    the versions its events have, or not at all.
     """
 
     events: Sequence[Event]
     fence: Fence | None = None
+    quiet: tuple[tuple[UUID, str], ...] = ()
     configuration: int | None = None
     capture: bool = False
 
@@ -86,6 +88,10 @@ class AppendRefused(Exception):
 
 class LeaseLost(AppendRefused):
     """The lane was claimed by someone else since; its outcome is theirs to record."""
+
+
+class LaneHeld(AppendRefused):
+    """A message to the member whose change was judged is under way: settle it first."""
 
 
 class VersionTaken(AppendRefused):

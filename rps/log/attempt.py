@@ -19,6 +19,7 @@ from rps.log.append import (
     ConfigurationMoved,
     Duplicate,
     IntakeKey,
+    LaneHeld,
     LeaseLost,
     Recorded,
     VersionTaken,
@@ -74,6 +75,7 @@ class Ground:
         intake: dict[IntakeKey, tuple[str, Duplicate]],
         idempotency: dict[tuple[str, str], str],
         fences: set[tuple[UUID, str, str, int]],
+        held: set[tuple[UUID, str]],
     ) -> None:
         self.position, self.digest = position, digest
         self.configuration = configuration
@@ -81,6 +83,7 @@ class Ground:
         self.intake = intake
         self.idempotency = idempotency
         self.fences = fences
+        self.held = held
 
 
 class Attempt:
@@ -97,6 +100,7 @@ class Attempt:
             {cast("UUID", e.originator_id): None for p in group for e in p.stored}
         )
         self.fences: list[Fence] = [p.append.fence for p in group if p.append.fence]
+        self.quiet = list({lane: None for p in group for lane in p.append.quiet})
         self.intake_keys = [key for p in group for key in p.keys]
         self.idempotency_keys = list(
             {pair: None for p in group if p.append.capture for pair in _pairs(p)}
@@ -114,6 +118,8 @@ class Attempt:
         append = prepared.append
         if append.fence and tuple(append.fence[:4]) not in ground.fences:
             raise LeaseLost(f"lane {append.fence.correlation_id} {append.fence.member}")
+        if not ground.held.isdisjoint(append.quiet):
+            raise LaneHeld(f"{append.quiet}")
         if append.configuration is not None and (
             append.configuration < ground.configuration
         ):

@@ -168,10 +168,11 @@ class LogRecorder(PostgresApplicationRecorder):
                 (statements.INTAKE, statements.INTAKE_KINDS, attempt.intake_keys),
                 (statements.KEYS, statements.KEY_KINDS, attempt.idempotency_keys),
                 (statements.FENCES, statements.FENCE_KINDS, attempt.fences),
+                (statements.HELD, statements.HELD_KINDS, attempt.quiet),
             )
         ]
         position, digest, configuration, versions = cast("Any", ground.fetchone())
-        intake, keys, fences = (q.fetchall() if q else [] for q in questions)
+        intake, keys, fences, lanes = (q.fetchall() if q else [] for q in questions)
         return Ground(
             position,
             digest,
@@ -180,6 +181,7 @@ class LogRecorder(PostgresApplicationRecorder):
             {IntakeKey(*r[:4]): (r[4], Duplicate(r[5], r[6])) for r in intake},
             {row[:2]: row[2] for row in keys},
             set(fences),
+            {lane[:2] for lane in lanes if lane[2]},
         )
 
     def _write(self, conn: Connection[Any], attempt: Attempt) -> None:

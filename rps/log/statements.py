@@ -49,6 +49,16 @@ WHERE (l.correlation_id, l.direction, l.member, l.epoch)
   AND l.holder IS NOT NULL
 RETURNING l.correlation_id, l.direction, l.member, l.epoch
 """
+HELD_KINDS: tuple[Kind, ...] = ("uuid", "text")
+# Locks the lanes, so that nobody claims them before this transaction has ended.
+HELD = """
+SELECT l.correlation_id, l.member,
+       l.holder IS NOT NULL OR l.head_status IS NOT DISTINCT FROM 'uncertain'
+FROM lanes l
+JOIN unnest(%b::uuid[], %b::text[]) AS q(correlation_id, member)
+  ON (l.correlation_id, l.direction, l.member) = (q.correlation_id, 'out', q.member)
+FOR UPDATE OF l
+"""
 EVENT_KINDS: tuple[Kind, ...] = ("uuid", "bigint", "text", "bytea", "bigint", "bytea")
 INSERT = """
 WITH inserted AS (

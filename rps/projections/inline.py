@@ -152,9 +152,10 @@ class _Fold:
         self.lanes_out[(event.originator_id, message["member"])] = event.domain
 
     def saw_revision(self, event: Any) -> None:
-        """Numbers go only forward; another revision stands whatever was before it."""
+        """Numbers go only forward; another revision stands whatever was before it. One
+        at which not the whole record is known is not to be written against."""
         revision = event.record_revision
-        if revision is None:
+        if revision is None or not event.complete:
             return
         key = (event.domain, event.originator_id, event.member)
         before, given = self.revisions.get(key, (None, False))

@@ -24,7 +24,7 @@ from rps.domain.delivery import (
     Moved,
     NeedsCredentials,
     NotApplied,
-    Refused,
+    Snapshot,
     Unavailable,
     Uncertain,
     Write,
@@ -35,7 +35,7 @@ from rps.workers import outcomes
 from rps.workers.breaker import Breakers
 from rps.workers.lanes import LEASE_SECONDS, ClaimedOut, Heartbeat, Lanes, Room
 from rps.workers.outbound import Lane, read, written
-from rps.workers.outcomes import Message, Scene
+from rps.workers.scene import Message, Scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from rps.application import RemoteProcessSync
     from rps.domain.aggregate import Event
-    from rps.domain.delivery import Connector, Outcome
+    from rps.domain.delivery import Connector, Outcome, Settlement
 
 log = logging.getLogger("rps.deliverer")
 
@@ -223,32 +223,27 @@ class Deliverer:
 
     def _attempt(
         self, scene: Scene, write: Write, connector: Connector, *, suspect: bool
-    ) -> tuple[list[Event], Outcome]:
-        """Settle what may have been sent before, then send."""
-        doubtful = scene.message.status == "uncertain" or (
-            suspect and not connector.capabilities.dedupe
-        )
-        if doubtful:
+    ) -> tuple[list[Event], Outcome | Settlement]:
+        """Settle what may have been sent before, look where it is needed, then send."""
+        able = connector.capabilities
+        if scene.message.status == "uncertain" or (suspect and not able.dedupe):
             settlement = connector.settle(write)
-            scene = replace(scene, now=self._clock())
-            match settlement:
-                case Delivered():
-                    return outcomes.acknowledged(
-                        scene, write, settlement, "read back"
-                    ), settlement
-                case NotApplied():
-                    pass
-                case Refused(detail):
-                    return outcomes.parked(scene, detail), settlement
-                case (
-                    Unavailable(detail)
-                    | NeedsCredentials(detail)
-                    | Gone(detail)
-                    | Uncertain(detail)
-                ):
-                    return outcomes.unsettled(
-                        scene, detail, settlement.exchange
-                    ), settlement
+            if not isinstance(settlement, NotApplied):
+                scene = replace(scene, now=self._clock())
+                return outcomes.settled(scene, write, settlement), settlement
+        if (
+            able.conditional_write
+            and write.record_id is not None
+            and write.if_match is None
+        ):
+            seen = connector.read(write.table, write.record_id)
+            if isinstance(seen, Snapshot) and seen.revision is not None:
+                return outcomes.read_first(scene, seen), Moved("read first")
+        return self._send(scene, write, connector)
+
+    def _send(
+        self, scene: Scene, write: Write, connector: Connector
+    ) -> tuple[list[Event], Outcome]:
         outcome = connector.write(write)
         reading = None
         if isinstance(outcome, Moved) and write.record_id is not None:
@@ -289,7 +284,9 @@ class Deliverer:
             raise LookupError(f"{message.system} in {message.domain}")
         return system
 
-    def _tell_breaker(self, lane: Lane, message: Message, outcome: Outcome) -> None:
+    def _tell_breaker(
+        self, lane: Lane, message: Message, outcome: Outcome | Settlement
+    ) -> None:
         key = (message.domain, message.system)
         match outcome:
             case Unavailable(detail, retry_after) if retry_after is not None:
@@ -314,7 +311,7 @@ class Deliverer:
                 self._breakers.answered(key, probe=lane.probe)
 
 
-def _say(scene: Scene, outcome: Outcome) -> None:
+def _say(scene: Scene, outcome: Outcome | Settlement) -> None:
     message = scene.message
     log.info(
         "delivery.attempted message=%s system=%s attempt=%d outcome=%s status=%s"

@@ -11,7 +11,7 @@ from psycopg.rows import tuple_row
 
 from rps.domain import flow
 from rps.domain.delivery import Write
-from rps.workers.outcomes import Message
+from rps.workers.scene import Message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from eventsourcing.postgres import PostgresDatastore
 
     from rps.workers.lanes import ClaimedOut
-    from rps.workers.outcomes import Scene
+    from rps.workers.scene import Scene
 
 AHEAD = 16
 """Messages of a lane read at a time; they are still sent one after the other."""

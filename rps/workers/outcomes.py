@@ -5,13 +5,14 @@ Transmitted and acknowledged or failed are recorded together, under the lane's l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, assert_never, cast
-from uuid import UUID, uuid4
+from typing import TYPE_CHECKING, Any, assert_never
+from uuid import uuid4
 
 from rps.domain import events, flow
 from rps.domain.delivery import (
     Delivered,
+    Exchange,
+    Found,
     Gone,
     Missing,
     Moved,
@@ -23,90 +24,18 @@ from rps.domain.delivery import (
 )
 from rps.domain.retry import next_attempt
 from rps.domain.state import DELETED
-from rps.log.append import NEXT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
     from rps.domain.aggregate import Event
-    from rps.domain.agreement import Definition, Member
-    from rps.domain.delivery import Exchange, Outcome, Reading, Write
+    from rps.domain.delivery import Outcome, Reading, Settled, Write
+    from rps.workers.scene import Scene
 
 RESPONSE_KEPT = 2_000
 MADE_ANEW_MAX = 10
 """A record that moves each time it is written, or a system that says so of one that
 does not: somebody has to look."""
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A queued message and its lane, as the deliverer read them."""
-
-    message_id: UUID
-    correlation_id: UUID
-    domain: str
-    definition_id: UUID
-    process_event: str
-    definition_revision: int
-    member: str
-    system: str
-    table: str
-    operation: Any
-    status: str
-    attempts: int
-    generation: int
-    due_at: datetime | None
-    fields: Mapping[str, Any]
-    versions: Mapping[str, int]
-    entries: list[dict[str, Any]]
-    origin: list[str]
-    hop: int
-
-    @property
-    def delivery_id(self) -> str:
-        """Stable over retries; a message made anew is another delivery."""
-        if not self.generation:
-            return str(self.message_id)
-        return f"{self.message_id}-{self.generation}"
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """Where an outcome happened: message, what was written, under which definition.
-
-    `settle_seconds` is how long to wait before an unanswered write is settled.
-    """
-
-    message: Message
-    definition: Definition
-    member: Member
-    now: datetime
-    chance: float
-    probe: bool
-    settle_seconds: float = 0.0
-
-    @property
-    def attempt(self) -> int:
-        """A probe of an open breaker uses up no attempt."""
-        return self.message.attempts + (0 if self.probe else 1)
-
-    def event(self, fact: type[Event], **fields: Any) -> Event:
-        event: Event = cast("Any", fact)(
-            originator_id=self.message.correlation_id,
-            originator_version=NEXT,
-            timestamp=self.now,
-            **{"domain": self.message.domain, **fields},
-        )
-        return event
-
-    def about(self, fact: type[Event], **fields: Any) -> Event:
-        return self.event(
-            fact,
-            message_id=str(self.message.message_id),
-            member=self.message.member,
-            **fields,
-        )
 
 
 def recorded(
@@ -153,13 +82,18 @@ def recorded(
 
 
 def acknowledged(
-    scene: Scene, write: Write, delivered: Delivered, settled_by: str
+    scene: Scene,
+    write: Write,
+    delivered: Delivered,
+    settled_by: str,
+    *,
+    complete: bool = True,
 ) -> list[Event]:
     """The member holds the message: credit what it made of the values."""
     message = scene.message
-    found: list[Event] = []
+    told: list[Event] = []
     if write.record_id is None:
-        found.append(
+        told.append(
             scene.event(
                 events.CorrelationLinked,
                 definition=str(message.definition_id),
@@ -170,7 +104,7 @@ def acknowledged(
                 record_revision=None,
             )
         )
-    found.append(
+    told.append(
         scene.about(
             events.MessageAcknowledged,
             record_id=delivered.record_id,
@@ -178,9 +112,36 @@ def acknowledged(
             stored=_stored(scene, delivered),
             agreed=dict(message.versions),
             settled_by=settled_by,
+            complete=complete,
         )
     )
-    return found
+    return told
+
+
+def found(scene: Scene, write: Write, settlement: Found) -> list[Event]:
+    """The message took effect, as reading the record some time later told.
+
+    We know that the record held what we sent. Where it still does, that is known as of
+    the revision read; where somebody has changed it since, at none. What else it shows
+    is a change to be judged, and nothing conditional may be computed against it before
+    that.
+    """
+    record = settlement.record
+    is_ours = all(
+        record.fields.get(name) == value for name, value in write.fields.items()
+    )
+    revision = record.revision if is_ours else None
+    sent = Delivered(record.record_id, revision, {}, settlement.exchange)
+    told = acknowledged(scene, write, sent, "read back", complete=False)
+    if DELETED in scene.message.fields:
+        return told
+    return [*told, _captured(scene, record, "read_back")]
+
+
+def read_first(scene: Scene, reading: Snapshot) -> list[Event]:
+    """A system that writes conditionally, and a revision that is not known: what the
+    record shows is judged before it is written. Nothing was sent."""
+    return _moved(scene, "its revision was not known", Exchange(), reading)
 
 
 def parked(scene: Scene, detail: str) -> list[Event]:
@@ -195,9 +156,24 @@ def contradicted(scene: Scene, found: list[Event]) -> list[Event]:
     return [*sent, *parked(scene, detail)]
 
 
-def unsettled(scene: Scene, detail: str, exchange: Exchange) -> list[Event]:
-    """Reading back did not tell: ask again later."""
-    return _uncertain(scene, detail, exchange)
+def settled(scene: Scene, write: Write, settlement: Settled) -> list[Event]:
+    """The events of asking what became of a write whose answer was lost."""
+    match settlement:
+        case Delivered():
+            return acknowledged(scene, write, settlement, "read back")
+        case Found():
+            return found(scene, write, settlement)
+        case Refused(detail):
+            return parked(scene, detail)
+        case (
+            Unavailable(detail)
+            | NeedsCredentials(detail)
+            | Gone(detail)
+            | Uncertain(detail)
+        ):
+            return _uncertain(scene, detail, settlement.exchange)
+        case _:
+            assert_never(settlement)
 
 
 def seen_beside(scene: Scene, write: Write, delivered: Delivered) -> list[Event]:

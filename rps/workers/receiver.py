@@ -9,7 +9,7 @@ from uuid import UUID
 from eventsourcing.persistence import IntegrityError, StoredEvent
 from psycopg.rows import tuple_row
 
-from rps.log.append import NEXT, Append, Appended, Fence, LeaseLost
+from rps.log.append import NEXT, Append, Appended, Fence, LaneHeld, LeaseLost
 from rps.workers.lanes import ClaimedIn, Heartbeat, Lanes
 
 if TYPE_CHECKING:
@@ -118,10 +118,11 @@ class Receiver:
                 appends.append(Append(moved, fence))
                 judged.append(None)
             else:
+                quiet = _to_be_quiet(correlation, open_changes)
                 self._judge(correlation, open_changes)
                 events = correlation.collect_events()
                 if events:
-                    appends.append(Append(cast("Any", events), fence))
+                    appends.append(Append(cast("Any", events), fence, quiet))
                     judged.append(correlation)
                 else:
                     paused.append((key, "in", "", lane.epoch, PAUSE_SECONDS))
@@ -155,7 +156,7 @@ class Receiver:
             if isinstance(outcome, IntegrityError):
                 # Linked by somebody else since we looked: look again in a moment.
                 self._give_back(append)
-            elif not isinstance(outcome, Appended | LeaseLost):
+            elif not isinstance(outcome, Appended | LeaseLost | LaneHeld):
                 raise outcome
 
     def _give_back(self, append: Append) -> None:
@@ -235,6 +236,16 @@ class Receiver:
         with self._application.datastore.get_connection() as conn:
             cursor = conn.cursor(row_factory=tuple_row, binary=True)
             return cursor.execute(sql, params, prepare=True).fetchall()
+
+
+def _to_be_quiet(
+    correlation: Correlation, changes: list[tuple[int, ChangeCaptured]]
+) -> tuple[tuple[UUID, str], ...]:
+    """The lanes to members that are judged and have messages waiting: one that was
+    claimed since we looked would be judged while it is written to."""
+    told = {pending.member for pending in correlation.pending.values()}
+    judged = {captured.member for _, captured in changes}
+    return tuple((correlation.id, member) for member in sorted(told & judged))
 
 
 def _follows(append: Append, outcome: object) -> bool:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from loopback_server import LOOPBACK
 
 from rps.connectors.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
 
 @pytest.fixture

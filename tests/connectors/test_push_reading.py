@@ -12,6 +12,7 @@ from rps.connectors.signature import verify
 from rps.domain.delivery import (
     Capabilities,
     Delivered,
+    Found,
     Gone,
     Missing,
     NeedsCredentials,
@@ -52,7 +53,7 @@ RECORD = {"record_id": "50", "revision": "1", "fields": {"title": "x"}}
 @pytest.mark.parametrize(
     ("status", "value", "meaning"),
     [
-        (200, {"records": [RECORD]}, Delivered),
+        (200, {"records": [RECORD]}, Found),
         (200, {"records": []}, NotApplied),
         (200, {"records": [RECORD, RECORD]}, Refused),
         (200, {"records": ["x"]}, Refused),
@@ -72,8 +73,8 @@ def test_settling_a_create_looks_for_the_external_id(
         settled = push(patient, server, READABLE).settle(CREATE)
     assert type(settled) is meaning
     assert server.received[1].target == "/hooks/records/tickets?external_id=c-1"
-    if isinstance(settled, Delivered):
-        assert (settled.record_id, settled.stored) == ("50", {"title": "x"})
+    if isinstance(settled, Found):
+        assert settled.record == Snapshot("50", settled.record.revision, {"title": "x"})
 
 
 @pytest.mark.parametrize(

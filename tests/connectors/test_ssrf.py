@@ -11,8 +11,7 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import LOOPBACK
-from loopback_server import LoopbackServer, answer, raw
+from loopback_server import LOOPBACK, LoopbackServer, answer, raw
 
 from rps.connectors import addresses
 from rps.connectors.transport import Answer, NotSent, Transport

@@ -7,8 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import LOOPBACK
-from loopback_server import Line, LoopbackServer, Received, answer, raw
+from loopback_server import LOOPBACK, Line, LoopbackServer, Received, answer, raw
 
 from rps.connectors.transport import (
     IDLE_SECONDS,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from conftest import LOOPBACK
-from loopback_server import Line, LoopbackServer, Received, answer
+from loopback_server import LOOPBACK, Line, LoopbackServer, Received, answer
 
 from rps.connectors.transport import Answer, NoAnswer, NotSent, Transport
 

@@ -6,7 +6,7 @@ of the inline views, steps those of the receiver and the deliverer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from rps.domain.correlation import Correlation
 from rps.domain.delivery import (
     Delivered,
     Exchange,
+    Found,
     Moved,
     NotApplied,
     Snapshot,
@@ -22,9 +23,8 @@ from rps.domain.delivery import (
     Uncertain,
     Write,
 )
-from rps.domain.state import DELETED
 from rps.workers import outcomes
-from rps.workers.outcomes import Message, Scene
+from rps.workers.scene import Message, Scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -241,7 +241,10 @@ class Node:
         if self.remotes[name].dedupes:
             self.append(outcomes.acknowledged(scene, write, settlement, "stored"))
         else:
-            self.append(settled(scene, write, settlement))
+            record = Snapshot(
+                settlement.record_id, settlement.revision, settlement.stored
+            )
+            self.append(outcomes.found(scene, write, Found(record)))
         return True
 
     def _scene(self, row: Row, name: str) -> Scene:
@@ -299,27 +302,6 @@ class Node:
             assert version >= lane.acknowledged.get(name, 0), (
                 f"{name} {version} is sent after {lane.acknowledged[name]} was there"
             )
-
-
-def settled(scene: Scene, write: Write, found: Delivered) -> list[Any]:
-    """What is recorded of a message that was settled by reading the record.
-
-    The write took effect, and the record was read some time after it: we know that it
-    held what we sent. Where it still does, that is known as of the revision read; where
-    a user has changed it since (a create that is found by our id), at none. What else
-    it shows is a change to be judged, and nothing conditional may be computed against
-    it before that.
-    """
-    is_ours = all(
-        found.stored.get(name) == value for name, value in write.fields.items()
-    )
-    sent = replace(found, stored={}, revision=found.revision if is_ours else None)
-    acknowledged = outcomes.acknowledged(scene, write, sent, "read back")
-    acknowledged[-1] = replace(acknowledged[-1], complete=False)
-    if DELETED in scene.message.fields:
-        return acknowledged
-    shown = Snapshot(found.record_id, found.revision, found.stored)
-    return [*acknowledged, outcomes._captured(scene, shown, "read_back")]
 
 
 # --- the queues follow the log ----------------------------------------------------

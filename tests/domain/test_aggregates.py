@@ -52,7 +52,7 @@ def test_a_system_is_activated_paused_resumed_and_disabled_once() -> None:
         system(),
         lambda each: [each.activate("eve", NOW) for _ in range(2)],
         lambda each: [each.pause("", "eve", NOW) for _ in range(2)],
-        lambda each: [each.resume("eve", NOW) for _ in range(2)],
+        lambda each: [each.resume("", "eve", NOW) for _ in range(2)],
         lambda each: [each.disable("", "eve", NOW) for _ in range(2)],
     )
     then(
@@ -68,7 +68,7 @@ def test_a_disabled_system_is_neither_paused_nor_resumed() -> None:
     with pytest.raises(RemoteSystemDisabled):
         system().pause("", "eve", NOW)
     with pytest.raises(RemoteSystemDisabled):
-        system().resume("eve", NOW)
+        system().resume("", "eve", NOW)
 
 
 def test_a_system_trips_once_a_reason_and_activation_clears_it() -> None:

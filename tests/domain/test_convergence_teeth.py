@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import simulated_node
 from simulated_node import Node
 from simulated_remote import Remote
 from test_convergence import run
 
 from rps.domain import correlation, events, merge, plan
 from rps.domain.correlation import Correlation
+from rps.domain.delivery import Delivered
 from rps.domain.state import Known
 from rps.workers import outcomes
 
@@ -99,11 +99,12 @@ def part_of_a_record_taken_for_the_whole(patch: Patch) -> None:
 
 
 def everything_credited_when_settled_by_reading(patch: Patch) -> None:
-    patch.setattr(
-        simulated_node,
-        "settled",
-        lambda scene, write, found: outcomes.acknowledged(scene, write, found, ""),
-    )
+    def all_of_it(scene: Any, write: Any, settlement: Any) -> list[Any]:
+        record = settlement.record
+        answer = Delivered(record.record_id, record.revision, record.fields)
+        return outcomes.acknowledged(scene, write, answer, "")
+
+    patch.setattr(outcomes, "found", all_of_it)
 
 
 def written_entries_taken_for_new_ones(patch: Patch) -> None:

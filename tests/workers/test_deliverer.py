@@ -18,7 +18,7 @@ from rps.domain.delivery import (
 from rps.domain.remote_system import RemoteSystem
 from rps.workers.lanes import ClaimedOut
 from rps.workers.outbound import Lane, written
-from rps.workers.outcomes import Message, Scene
+from rps.workers.scene import Message, Scene
 
 if TYPE_CHECKING:
     from workplace import Workplace
@@ -286,7 +286,7 @@ def test_a_paused_system_gets_nothing_and_loses_nothing(workplace: Workplace) ->
     workplace.title("one")
     workplace.settle()
     assert workplace.messages() == [("ready", 0, "")]
-    change_system(workplace, lambda s: s.resume("me", workplace.now()))
+    change_system(workplace, lambda s: s.resume("", "me", workplace.now()))
     workplace.settle()
     assert workplace.messages() == [("processed", 1, "")]
 

@@ -135,7 +135,7 @@ class Story:
 
         wait_until(judged, "the conflict is recorded", self.processes)
         for name in TABLES:
-            self.tell(name, lambda s: s.resume(ACTOR, self.session.now))
+            self.tell(name, lambda s: s.resume("", ACTOR, self.session.now))
         found = watch.conflicts[0]
         self.stage.print(_told(found))
         titles: list[str] = []

@@ -1,0 +1,86 @@
+"""Where an outcome happens: a queued message, and the circumstances of an attempt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from rps.log.append import NEXT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from uuid import UUID
+
+    from rps.domain.aggregate import Event
+    from rps.domain.agreement import Definition, Member
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A queued message and its lane, as the deliverer read them."""
+
+    message_id: UUID
+    correlation_id: UUID
+    domain: str
+    definition_id: UUID
+    process_event: str
+    definition_revision: int
+    member: str
+    system: str
+    table: str
+    operation: Any
+    status: str
+    attempts: int
+    generation: int
+    due_at: datetime | None
+    fields: Mapping[str, Any]
+    versions: Mapping[str, int]
+    entries: list[dict[str, Any]]
+    origin: list[str]
+    hop: int
+
+    @property
+    def delivery_id(self) -> str:
+        """Stable over retries; a message made anew is another delivery."""
+        if not self.generation:
+            return str(self.message_id)
+        return f"{self.message_id}-{self.generation}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Where an outcome happened: message, what was written, under which definition.
+
+    `settle_seconds` is how long to wait before an unanswered write is settled.
+    """
+
+    message: Message
+    definition: Definition
+    member: Member
+    now: datetime
+    chance: float
+    probe: bool
+    settle_seconds: float = 0.0
+
+    @property
+    def attempt(self) -> int:
+        """A probe of an open breaker uses up no attempt."""
+        return self.message.attempts + (0 if self.probe else 1)
+
+    def event(self, fact: type[Event], **fields: Any) -> Event:
+        event: Event = cast("Any", fact)(
+            originator_id=self.message.correlation_id,
+            originator_version=NEXT,
+            timestamp=self.now,
+            **{"domain": self.message.domain, **fields},
+        )
+        return event
+
+    def about(self, fact: type[Event], **fields: Any) -> Event:
+        return self.event(
+            fact,
+            message_id=str(self.message.message_id),
+            member=self.message.member,
+            **fields,
+        )
