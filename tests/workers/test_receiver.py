@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from workplace import LOST
+from workplace import LOST, Record
 
 if TYPE_CHECKING:
     from workplace import Workplace
@@ -84,6 +84,50 @@ def test_an_echo_of_our_own_write_is_ignored(workplace: Workplace) -> None:
     workplace.settle()
     assert workplace.trackers["acme"].received == []
     assert workplace.topics()[-1] == "change.ignored"
+
+
+def test_a_member_is_not_judged_while_it_is_written_to(workplace: Workplace) -> None:
+    workplace.title("one")
+    workplace.settle()
+    zenith = workplace.trackers["zenith"]
+    zenith.edit("Z1", status="2")
+    workplace.title("two")
+    workplace.receive()
+    workplace.change("Z1", "zenith", fields={"status": "2"}, revision="2")
+    judge, deliverer = workplace.receiver._judge, workplace.new_deliverer()
+
+    def claimed_meanwhile(correlation: Any, changes: Any) -> None:
+        assert deliverer.lanes.claim(correlation.id, "out", "zenith")
+        judge(correlation, changes)
+
+    workplace.receiver._judge = claimed_meanwhile  # type: ignore[method-assign]
+    assert workplace.receiver.work() == 1
+    assert workplace.ask(
+        "SELECT count(*) FROM inbound_queue WHERE status = 'ready'"
+    ) == [(1,)]
+    workplace.receiver._judge = judge  # type: ignore[method-assign]
+    workplace.make_due()
+    workplace.settle()
+    assert zenith.records["Z1"].fields == {"subject": "two", "status": "2"}
+    assert workplace.trackers["acme"].records["A1"].fields == {"state": "closed"}
+
+
+def test_a_record_at_an_unknown_revision_is_read_before_it_is_written(
+    workplace: Workplace,
+) -> None:
+    zenith = workplace.trackers["zenith"]
+    zenith.records["Z7"] = Record(3, {"subject": "old", "status": "1"})
+    workplace.change("Z7", "zenith", fields={"subject": "old"}, revision="3")
+    workplace.settle()
+    zenith.edit("Z7", status="2")
+    acme = workplace.trackers["acme"]
+    (copy,) = acme.records
+    acme.edit(copy, short_description="new")
+    workplace.change(copy, fields={"short_description": "new"}, revision="2")
+    workplace.settle()
+    assert zenith.records["Z7"].fields == {"subject": "new", "status": "2"}
+    assert acme.records[copy].fields["state"] == "closed"
+    assert [write.if_match for write in zenith.received] == ["4"]
 
 
 def test_comments_travel_once_and_keep_their_author(workplace: Workplace) -> None:
