@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from threading import Lock
+from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
 
 _change_captured = cast("Any", ChangeCaptured)  # mypy cannot see an event's fields
 LINKS_REMEMBERED = 200_000
+UNLINKED_SECONDS = 2.0
+LinkKey = tuple[UUID, str, str]
+"""Definition, member, record id."""
+
 TRIES = 5
 
 
@@ -78,6 +83,7 @@ class Intake:
         self._lookup = lookup
         self._reader = reader
         self._links: dict[tuple[str, UUID, str, str], UUID] = {}
+        self._unlinked: dict[tuple[str, UUID, str, str], tuple[UUID, float]] = {}
         self._lock = Lock()
 
     def capture(
@@ -96,22 +102,23 @@ class Intake:
         """
         configuration = self._reader.current
         for _ in range(TRIES):
-            matched = [
-                _matched(configuration, poster.domain, index, change)
-                for index, change in enumerate(changes)
-            ]
-            if not all(routes for routes, _ in matched):
-                # Nothing guards a change that matches nothing: look once more.
-                newest = self._reader.refresh()
-                if newest is not configuration:
-                    configuration = newest
-                    allow(configuration)
-                    continue
             try:
-                return self._record(poster, changes, matched, configuration, now)
-            except ConfigurationMoved:
-                configuration = self._reader.refresh()
+                matched = _all_matched(configuration, poster.domain, changes)
+                if all(routes for routes, _ in matched):
+                    return self._record(poster, changes, matched, configuration, now)
+                refused = None
+            except (SystemUnknown, RemoteSystemDisabled, ConfigurationMoved) as error:
+                refused, matched = error, []
+            # Nothing but the log guards against a configuration that is out of date:
+            # before a change is turned away, look once more.
+            newest = self._reader.refresh()
+            if newest is not configuration:
+                configuration = newest
                 allow(configuration)
+            elif refused is not None:
+                raise refused
+            else:
+                return self._record(poster, changes, matched, configuration, now)
         raise ConfigurationMoved("the configuration keeps changing; try again")
 
     def _record(
@@ -145,7 +152,7 @@ class Intake:
         domain: str,
         changes: Sequence[Mapping[str, Any]],
         matched: list[tuple[list[Route], str]],
-    ) -> dict[tuple[UUID, str, str], UUID]:
+    ) -> dict[LinkKey, UUID]:
         """The correlation of each change: the one its record is linked to, the one it
         says it belongs to, else the one it would open."""
         wanted = {
@@ -153,42 +160,78 @@ class Intake:
             for change, (routes, _) in zip(changes, matched, strict=True)
             for route in routes
         }
-        found: dict[tuple[UUID, str, str], UUID] = {}
-        for key in wanted:
-            if (known := self._links.get((domain, *key))) is not None:
-                found[key] = known
+        found = self._remembered(domain, wanted)
         unknown = [key for key in wanted if key not in found]
         for key, correlation_id in self._lookup.linked(domain, unknown):
             found[key] = correlation_id
             self._remember((domain, *key), correlation_id)
-        named = {
-            key: ext
-            for key, (_, change) in wanted.items()
-            if key not in found and (ext := _uuid(change.get("external_id")))
-        }
-        known_correlations = self._lookup.correlations_of(
-            domain, [(key[0], ext) for key, ext in named.items()]
+        found |= self._named(
+            domain, {key: wanted[key][1] for key in unknown if key not in found}
         )
-        for key, (route, change) in wanted.items():
-            if key in found:
-                continue
-            ext = named.get(key)
-            if ext is not None and (key[0], ext) in known_correlations:
-                found[key] = ext
-            else:
-                found[key] = Correlation.id_of(
+        for key in unknown:
+            if key not in found:
+                route, change = wanted[key]
+                own = Correlation.id_of(
                     str(route.definition_id),
                     route.member.name,
                     route.member.table,
                     change["record_id"],
                 )
+                found[key] = own
+                self._remember_unlinked((domain, *key), own)
         return found
+
+    def _remembered(
+        self, domain: str, wanted: Mapping[LinkKey, tuple[Route, Mapping[str, Any]]]
+    ) -> dict[LinkKey, UUID]:
+        """What is known without asking: links, and records that had none a moment ago.
+
+        A link made in that moment costs nothing but a detour: the receiver moves the
+        change to the correlation it belongs to.
+        """
+        found: dict[LinkKey, UUID] = {}
+        now = monotonic()
+        for key, (_, change) in wanted.items():
+            full = (domain, *key)
+            if (known := self._links.get(full)) is not None:
+                found[key] = known
+            elif not change.get("external_id"):
+                own, until = self._unlinked.get(full, (None, 0.0))
+                if own is not None and now < until:
+                    found[key] = own
+        return found
+
+    def _named(
+        self, domain: str, changes: Mapping[LinkKey, Mapping[str, Any]]
+    ) -> dict[LinkKey, UUID]:
+        """Of changes that say which correlation they belong to: where there is one."""
+        named = {
+            key: external_id
+            for key, change in changes.items()
+            if (external_id := _uuid(change.get("external_id")))
+        }
+        known = self._lookup.correlations_of(
+            domain, [(key[0], external_id) for key, external_id in named.items()]
+        )
+        return {
+            key: external_id
+            for key, external_id in named.items()
+            if (key[0], external_id) in known
+        }
 
     def _remember(self, key: tuple[str, UUID, str, str], correlation_id: UUID) -> None:
         with self._lock:
             if len(self._links) >= LINKS_REMEMBERED:
                 self._links.clear()
             self._links[key] = correlation_id
+
+    def _remember_unlinked(
+        self, key: tuple[str, UUID, str, str], correlation_id: UUID
+    ) -> None:
+        with self._lock:
+            if len(self._unlinked) >= LINKS_REMEMBERED:
+                self._unlinked.clear()
+            self._unlinked[key] = (correlation_id, monotonic() + UNLINKED_SECONDS)
 
 
 def _naming_the_change(
@@ -200,7 +243,7 @@ def _naming_the_change(
     return ChangeIdReused(str(reused), index)
 
 
-def _key(route: Route, change: Mapping[str, Any]) -> tuple[UUID, str, str]:
+def _key(route: Route, change: Mapping[str, Any]) -> LinkKey:
     return (route.definition_id, route.member.name, change["record_id"])
 
 
@@ -209,6 +252,15 @@ def _uuid(text: Any) -> UUID | None:
         return UUID(text) if text else None
     except (ValueError, AttributeError, TypeError):
         return None
+
+
+def _all_matched(
+    configuration: Configuration, domain: str, changes: Sequence[Mapping[str, Any]]
+) -> list[tuple[list[Route], str]]:
+    return [
+        _matched(configuration, domain, index, change)
+        for index, change in enumerate(changes)
+    ]
 
 
 def _matched(

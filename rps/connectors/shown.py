@@ -45,14 +45,14 @@ def parsed(body: bytes) -> dict[str, Any] | None:
 
 
 def shown_record(value: Any) -> ShownRecord | None:
-    """None when a field is not a scalar or cannot be stored: nothing of it is used."""
+    """None when a field is no value or cannot be stored: nothing of it is used."""
     if not isinstance(value, dict):
         return None
     fields = value.get("fields")
     if fields is None:
         fields = {}
     if not isinstance(fields, dict) or not all(
-        _is_storable(part) for pair in fields.items() for part in pair
+        _is_storable(name) and _is_value(value) for name, value in fields.items()
     ):
         return None
     return ShownRecord(
@@ -62,6 +62,13 @@ def shown_record(value: Any) -> ShownRecord | None:
         deleted=value.get("deleted") is True,
         updated_at=_text(value.get("updated_at"), _RECORD_ID),
     )
+
+
+def _is_value(value: Any) -> bool:
+    """A scalar, or a list of texts."""
+    if isinstance(value, list):
+        return all(isinstance(each, str) and _is_storable(each) for each in value)
+    return _is_storable(value)
 
 
 def _is_storable(value: Any) -> bool:

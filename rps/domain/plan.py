@@ -87,7 +87,9 @@ def messages(
         if message is not None:
             planned.append(
                 {
-                    "message_id": str(message_id(state.id, case.sequence, name)),
+                    "message_id": str(
+                        message_id(state.id, captured.member, captured.change_id, name)
+                    ),
                     **message,
                     "origin": [*captured.origin, captured.member],
                     "hop": captured.hop + 1,
@@ -96,9 +98,14 @@ def messages(
     return planned
 
 
-def message_id(correlation_id: UUID, sequence: int, member: str) -> UUID:
-    """The id of the message that a change makes to a member: always the same."""
-    return identity("message", str(correlation_id), str(sequence), member)
+def message_id(correlation_id: UUID, source: str, change_id: str, member: str) -> UUID:
+    """The id of the message that a change of the member `source` makes to `member`.
+
+    Always the same, and never made from a position: after a restore positions are
+    used again for other events, and a receiver would take the new message for one
+    that it has had.
+    """
+    return identity("message", str(correlation_id), source, change_id, member)
 
 
 def owed(

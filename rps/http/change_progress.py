@@ -83,7 +83,11 @@ class ChangeProgress:
         if not keys:
             raise NotFound(f"no change {change_id!r}")
         entries = self._entries(domain, keys)
-        ids = [i for entry in entries for i in _message_ids(configuration, entry)]
+        ids = [
+            each
+            for entry in entries
+            for each in _message_ids(configuration, entry, change_id)
+        ]
         messages = self._questions.messages(domain, ids)
         return {
             "change_id": change_id,
@@ -114,12 +118,14 @@ class ChangeProgress:
         return settled
 
 
-def _message_ids(configuration: Configuration, entry: Row) -> Iterable[UUID]:
+def _message_ids(
+    configuration: Configuration, entry: Row, change_id: str
+) -> Iterable[UUID]:
     """The ids of all messages the change can have made, one a member."""
     revisions = configuration.revisions.get(entry["definition"], {})
     members = {name for each in revisions.values() for name in each.members}
     for name in sorted(members):
-        yield message_id(entry["correlation_id"], entry["sequence"], name)
+        yield message_id(entry["correlation_id"], entry["member"], change_id, name)
 
 
 def _shown(entry: Row, messages: Iterable[Row]) -> Row:

@@ -13,7 +13,6 @@ from rps.log.recorder import rows_after
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from eventsourcing.postgres import PostgresDatastore
     from psycopg import Connection
 
     from rps.log.chain import Row
@@ -29,7 +28,14 @@ WHERE t.notification_id = %b
 RETURNING 1
 """
 POSITION = "SELECT notification_id FROM rps_tracking WHERE application_name = %b"
-LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended(%b, 0))"
+TAKE = """
+SELECT name, pg_try_advisory_xact_lock(hashtextextended(name, 0))
+FROM unnest(%b::text[]) AS v(name)
+"""
+POSITIONS = """
+SELECT application_name, notification_id FROM rps_tracking
+WHERE application_name = ANY(%b)
+"""
 
 
 class Stored(NamedTuple):
@@ -59,40 +65,45 @@ class PositionMoved(RuntimeError):
 
 
 class Follower:
-    """Moves one view along the log."""
+    """Moves views along the log: together where they stand at the same place."""
 
     def __init__(
         self,
-        view: FollowedView,
+        views: Sequence[FollowedView],
         recorder: LogRecorder,
         mapper: EventMapper,
     ) -> None:
-        self.view = view
+        self._views = {view.name: view for view in views}
         self._recorder = recorder
         self._mapper = mapper
 
-    @property
-    def datastore(self) -> PostgresDatastore:
-        return self._recorder.datastore
-
-    def position(self) -> int:
-        with self.datastore.get_connection() as conn:
-            return position_of(conn, self.view.name)
-
     def advance(self, limit: int = BATCH) -> int:
-        """Apply the next batch; answers how many events it had. 0 where another
-        projector is at it, or nothing is new."""
-        with self.datastore.get_connection() as conn, conn.transaction():
-            cursor = conn.cursor(row_factory=tuple_row, binary=True)
-            locked = cursor.execute(LOCK, (self.view.name,), prepare=True).fetchone()
-            if locked != (True,):
+        """Apply the next batch to the views that lag most; answers how many events it
+        had. 0 where another projector is at it, or nothing is new."""
+        with self._recorder.datastore.get_connection() as conn, conn.transaction():
+            mine = self._taken(conn)
+            if not mine:
                 return 0
-            start = position_of(conn, self.view.name)
+            start = min(mine.values())
             stored = decoded(rows_after(conn, start, limit), self._mapper)
+            # Those ahead bound the batch: the next one is for all of them.
+            ahead = min((p for p in mine.values() if p > start), default=None)
+            if ahead is not None:
+                stored = [each for each in stored if each.position <= ahead]
             if stored:
-                self.view.apply(conn, stored)
-                track(conn, self.view.name, start, stored[-1].position)
+                for name in [n for n, position in mine.items() if position == start]:
+                    self._views[name].apply(conn, stored)
+                    track(conn, name, start, stored[-1].position)
             return len(stored)
+
+    def _taken(self, conn: Connection[Any]) -> dict[str, int]:
+        """Where each view stands that no other projector is moving now."""
+        cursor = conn.cursor(row_factory=tuple_row, binary=True)
+        cursor.execute(TAKE, (list(self._views),), prepare=True)
+        names = [name for name, is_taken in cursor.fetchall() if is_taken]
+        # A look of its own: under the lock, the last holder's place is to be seen.
+        cursor.execute(POSITIONS, (names,), prepare=True)
+        return dict.fromkeys(names, 0) | dict(cursor.fetchall())
 
 
 def decoded(rows: Iterable[Row], mapper: EventMapper) -> list[Stored]:

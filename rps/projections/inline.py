@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from rps.log.append import Recorded
 
+INBOUND, OUTBOUND = "rps_inbound", "rps_outbound"
+"""Channels on which receivers and deliverers are told that there is something new."""
+
 VIEWS = ("links", "intake", "inbound_queue", "outbound_queue", "lanes")
 
 Row = dict[str, Any]
@@ -61,6 +64,7 @@ class _Fold:
         self.outbound_changes: dict[UUID, Row] = {}
         self.lanes_in: dict[UUID, str] = {}
         self.lanes_out: dict[tuple[UUID, str], str] = {}
+        self.wakes: set[str] = set()
 
     def statements(self) -> Iterator[tuple[str, Sequence[Any]]]:
         yield from _each(sql.DELETE_LINKS, sql.LINK_KEY_KINDS, self.unlinked)
@@ -91,6 +95,8 @@ class _Fold:
             sql.LANES_OUT_KINDS,
             [(*key, domain) for key, domain in self.lanes_out.items()],
         )
+        for channel in sorted(self.wakes):
+            yield sql.WAKE, (channel,)
 
     # --- rows -----------------------------------------------------------------------
 
@@ -125,6 +131,7 @@ class _Fold:
     def queue_message(
         self, position: int, place: int, event: Any, message: Row, **origin: Any
     ) -> None:
+        self.wakes.add(OUTBOUND)
         key = UUID(message["message_id"])
         self.outbound[key] = {
             "message_id": key,
@@ -215,6 +222,7 @@ def _captured(fold: _Fold, position: int, event: Any) -> None:
         "settled_at": None,
     }
     fold.lanes_in.setdefault(event.originator_id, event.domain)
+    fold.wakes.add(INBOUND)
 
 
 def _accepted(fold: _Fold, position: int, event: Any) -> None:
@@ -242,6 +250,7 @@ def _change_failed(fold: _Fold, _position: int, event: Any) -> None:
 
 def _change_retried(fold: _Fold, _position: int, event: Any) -> None:
     fold.settle_inbound(event, "ready", "", None)
+    fold.wakes.add(INBOUND)
 
 
 def _change_skipped(fold: _Fold, _position: int, event: Any) -> None:
@@ -305,6 +314,7 @@ def _message_retried(fold: _Fold, _position: int, event: Any) -> None:
     fold.change_outbound(
         event, status="ready", attempts=0, due_at=event.timestamp, detail=""
     )
+    fold.wakes.add(OUTBOUND)
 
 
 def _message_skipped(fold: _Fold, _position: int, event: Any) -> None:
@@ -328,6 +338,7 @@ def _revised(fold: _Fold, _position: int, event: Any) -> None:
         definition_revision=event.definition_revision,
         payload=_payload(vars(event)),
     )
+    fold.wakes.add(OUTBOUND)
 
 
 def _replayed(fold: _Fold, position: int, event: Any) -> None:

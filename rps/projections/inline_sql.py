@@ -218,3 +218,4 @@ WHERE (l.system, l.head, l.head_message, l.head_status, l.due_at)
       (EXCLUDED.system, EXCLUDED.head, EXCLUDED.head_message, EXCLUDED.head_status,
        EXCLUDED.due_at)
 """
+WAKE = "SELECT pg_notify(%b::text, '')"

@@ -1,18 +1,19 @@
 """The deliverer: writes waiting messages to their systems, lane by lane.
 
 Lanes run side by side in threads, each with one message in flight; a system gets a
-fair share of them, so that a slow one holds up no other. Outcomes of many lanes are
-committed together by the recorder.
+fair share of them, so that a slow one holds up no other. No thread waits for a commit:
+outcomes are committed by a thread of their own, all that came back at a time, and only
+then does a lane go on with its next message.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
-from threading import Lock
+from queue import SimpleQueue
+from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
 from eventsourcing.persistence import IntegrityError
@@ -30,11 +31,11 @@ from rps.domain.delivery import (
     Write,
 )
 from rps.domain.remote_system import RemoteSystem
-from rps.log.append import Append, Appended, Fence, LeaseLost
+from rps.log.append import Append, Appended, LeaseLost
 from rps.workers import outcomes
 from rps.workers.breaker import Breakers
-from rps.workers.lanes import LEASE_SECONDS, ClaimedOut, Heartbeat, Lanes, Room
-from rps.workers.outbound import Lane, read, written
+from rps.workers.lanes import ClaimedOut, Heartbeat, Lanes, Room
+from rps.workers.outbound import Attempt, Lane, read, written
 from rps.workers.scene import Message, Scene
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ Key = tuple[str, str]
 
 class Deliverer:
     """`connect` makes the connector of a system; `chance` is uniform in [0, 1)."""
+
+    idle_seconds = 1.0
 
     def __init__(
         self,
@@ -80,13 +83,20 @@ class Deliverer:
         self._lock = Lock()
         self._running: Counter[Key] = Counter()
         self._broken: BaseException | None = None
+        self._closing = False
+        self._attempts: SimpleQueue[Attempt | None] = SimpleQueue()
+        self._committer = Thread(target=self._commit_all, name="committer", daemon=True)
+        self._committer.start()
 
     def heartbeat(self) -> Heartbeat:
         return Heartbeat(self.lanes)
 
     def close(self) -> None:
         """Let what is in flight come to its end."""
+        self._closing = True
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._attempts.put(None)
+        self._committer.join()
 
     def work(self) -> int:
         """Claim lanes that are due and start on them; answers how many."""
@@ -94,20 +104,16 @@ class Deliverer:
             raise self._broken
         self._application.configuration.refresh()
         rooms, probes = self._rooms()
-        claimed = self.lanes.claim_out(rooms)
-        lanes = self._read(claimed)
-        started = 0
+        lanes = self._read(self.lanes.claim_out(rooms))
         for lane in lanes:
             lane.probe = lane.system in probes
             probes.discard(lane.system)
             with self._lock:
                 self._running[lane.system] += 1
-            future = self._pool.submit(self._deliver_lane, lane)
-            future.add_done_callback(partial(self._end, lane.system))
-            started += 1
+            self._pool.submit(self._step, lane)
         for key in probes:
             self._breakers.end_probe(key)
-        return started
+        return len(lanes)
 
     # --- who gets how much ----------------------------------------------------------
 
@@ -141,12 +147,14 @@ class Deliverer:
                     rooms.append(Room(*key, most))
         return rooms, probes
 
-    def _end(self, key: Key, done: Future[None]) -> None:
+    def _end(self, lane: Lane) -> None:
         with self._lock:
-            self._running[key] -= 1
-        error = done.exception() if not done.cancelled() else None
-        if error is not None:
-            self._broken = error
+            self._running[lane.system] -= 1
+        self._finished()
+
+    def _break(self, error: BaseException) -> None:
+        """What nobody foresaw ends the worker: `work` raises it."""
+        self._broken = error
         self._finished()
 
     def _read(self, claimed: list[ClaimedOut]) -> list[Lane]:
@@ -163,36 +171,27 @@ class Deliverer:
 
     # --- one lane -------------------------------------------------------------------
 
-    def _deliver_lane(self, lane: Lane) -> None:
-        """Send the lane's messages in order until one does not go through."""
-        now = self._clock()
-        due = [
-            m
-            for m in lane.messages
-            if m.status != "error" and m.due_at is not None and m.due_at <= now
-        ]
-        going = lane.messages[: len(due)] == due
-        messages = due if going else lane.messages[:1]
-        for number, message in enumerate(messages):
-            last = number == len(messages) - 1
-            suspect = number == 0 and lane.claimed.interrupted
-            if not self._deliver(lane, message, suspect=suspect, last=last):
-                return
+    def _step(self, lane: Lane) -> None:
+        """Send the lane's next message, in a thread; its outcome is committed by one
+        thread for all, together with whatever else came back meanwhile."""
+        try:
+            self._attempts.put(self._tried(lane))
+        except BaseException as error:  # noqa: BLE001 - the worker raises it
+            self._break(error)
 
-    def _deliver(
-        self, lane: Lane, message: Message, *, suspect: bool, last: bool
-    ) -> bool:
-        """One message; True when the lane may go on with the next."""
+    def _tried(self, lane: Lane) -> Attempt:
+        if self._closing:
+            del lane.messages[lane.at + 1 :]
+        message = lane.message
         configuration = self._application.configuration.current
         definition = configuration.definition_at(
             message.definition_id, message.definition_revision
         )
-        member = definition.members[message.member]
         connector = self._connect(self._system(message))
         scene = Scene(
             message,
             definition,
-            member,
+            definition.members[message.member],
             self._clock(),
             self._chance(),
             lane.probe,
@@ -201,28 +200,12 @@ class Deliverer:
         try:
             write = written(scene, lane)
         except flow.MappingRefused as refused:
-            self._record(lane, outcomes.parked(scene, str(refused)), keep=False)
-            return False
-        events, outcome = self._attempt(scene, write, connector, suspect=suspect)
-        delivered = isinstance(outcome, Delivered)
-        keep = delivered and not last
-        try:
-            mine = self._record(lane, events, keep=keep)
-        except IntegrityError:
-            self._record(lane, outcomes.contradicted(scene, events), keep=False)
-            return False
-        if not mine:
-            return False
-        self._tell_breaker(lane, message, outcome)
-        lane.probe = False
-        if isinstance(outcome, Delivered):
-            lane.record_id = outcome.record_id
-            lane.revision = outcome.revision or lane.revision
-        _say(scene, outcome)
-        return keep
+            return Attempt(lane, scene, outcomes.parked(scene, str(refused)), None)
+        events, outcome = self._attempt(scene, write, connector, lane.is_suspect)
+        return Attempt(lane, scene, events, outcome)
 
     def _attempt(
-        self, scene: Scene, write: Write, connector: Connector, *, suspect: bool
+        self, scene: Scene, write: Write, connector: Connector, suspect: bool
     ) -> tuple[list[Event], Outcome | Settlement]:
         """Settle what may have been sent before, look where it is needed, then send."""
         able = connector.capabilities
@@ -256,26 +239,48 @@ class Deliverer:
             events += outcomes.seen_beside(scene, write, outcome)
         return events, outcome
 
-    def _record(self, lane: Lane, events: list[Event], *, keep: bool) -> bool:
-        """Append under the lane's lease; False when somebody else has it by now.
+    # --- what came of it ------------------------------------------------------------
 
-        Raises IntegrityError when the answer contradicts what is linked already.
-        """
-        claimed = lane.claimed
-        fence = Fence(
-            claimed.correlation_id,
-            "out",
-            claimed.member,
-            claimed.epoch,
-            LEASE_SECONDS if keep else None,
-        )
-        result = self._application.recorder.append([Append(events, fence)])[0]
-        if isinstance(result, LeaseLost):
-            log.warning("lease.lost %s", result)
-            return False
-        if not isinstance(result, Appended):
-            raise result
-        return True
+    def _commit_all(self) -> None:
+        """Commit attempts as they come back, all that are there at a time."""
+        try:
+            while (first := self._attempts.get()) is not None:
+                attempts = [first]
+                while not self._attempts.empty():
+                    if (another := self._attempts.get()) is None:
+                        self._commit(attempts)
+                        return
+                    attempts.append(another)
+                self._commit(attempts)
+        except BaseException as error:  # noqa: BLE001 - the worker raises it
+            self._break(error)
+
+    def _commit(self, attempts: list[Attempt]) -> None:
+        """Append under each lane's lease, then let the lane go on or give it back."""
+        appends = [Append(each.events, each.fence) for each in attempts]
+        results = self._application.recorder.append(appends)
+        for attempt, result in zip(attempts, results, strict=True):
+            if isinstance(result, IntegrityError) and attempt.outcome is not None:
+                events = outcomes.contradicted(attempt.scene, attempt.events)
+                self._commit([Attempt(attempt.lane, attempt.scene, events, None)])
+            elif isinstance(result, LeaseLost):
+                log.warning("lease.lost %s", result)
+                self._end(attempt.lane)
+            elif not isinstance(result, Appended):
+                raise result
+            else:
+                self._go_on(attempt)
+
+    def _go_on(self, attempt: Attempt) -> None:
+        lane, outcome = attempt.lane, attempt.outcome
+        if outcome is not None:
+            self._tell_breaker(lane, lane.message, outcome)
+            _say(attempt.scene, outcome)
+        if attempt.goes_on and isinstance(outcome, Delivered) and not self._closing:
+            lane.advance(outcome)
+            self._pool.submit(self._step, lane)
+        else:
+            self._end(lane)
 
     def _system(self, message: Message) -> RemoteSystem:
         configuration = self._application.configuration.current

@@ -10,15 +10,20 @@ import orjson
 from psycopg.rows import tuple_row
 
 from rps.domain import flow
-from rps.domain.delivery import Write
+from rps.domain.delivery import Delivered, Write
+from rps.log.append import Fence
+from rps.workers.lanes import LEASE_SECONDS
 from rps.workers.scene import Message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from eventsourcing.postgres import PostgresDatastore
 
+    from rps.domain.aggregate import Event
+    from rps.domain.delivery import Outcome, Settlement
     from rps.workers.lanes import ClaimedOut
     from rps.workers.scene import Scene
 
@@ -52,10 +57,65 @@ class Lane:
     record_id: str | None
     revision: str | None
     probe: bool = False
+    at: int = 0
+
+    @property
+    def message(self) -> Message:
+        """The one that is in flight, or goes next."""
+        return self.messages[self.at]
 
     @property
     def system(self) -> tuple[str, str]:
-        return (self.messages[0].domain, self.messages[0].system)
+        return (self.message.domain, self.message.system)
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether somebody who never came back may have sent this message."""
+        return self.at == 0 and self.claimed.interrupted
+
+    def has_next(self, now: datetime) -> bool:
+        """Whether the message after this one may be sent right away."""
+        if self.at + 1 >= len(self.messages):
+            return False
+        coming = self.messages[self.at + 1]
+        return (
+            coming.status == "ready" and coming.due_at is not None
+        ) and coming.due_at <= now
+
+    def advance(self, delivered: Delivered) -> None:
+        """Take what the answer told of the record, and the next message."""
+        self.record_id = delivered.record_id
+        self.revision = delivered.revision or self.revision
+        self.probe = False
+        self.at += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What came of sending a lane's message; `outcome` None where nothing was asked."""
+
+    lane: Lane
+    scene: Scene
+    events: list[Event]
+    outcome: Outcome | Settlement | None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the lane is kept for its next message."""
+        return isinstance(self.outcome, Delivered) and self.lane.has_next(
+            self.scene.now
+        )
+
+    @property
+    def fence(self) -> Fence:
+        claimed = self.lane.claimed
+        return Fence(
+            claimed.correlation_id,
+            "out",
+            claimed.member,
+            claimed.epoch,
+            LEASE_SECONDS if self.goes_on else None,
+        )
 
 
 def read(datastore: PostgresDatastore, claimed: Sequence[ClaimedOut]) -> list[Lane]:

@@ -294,7 +294,7 @@ def _moved(
     """Somebody changed the record: what it shows now is captured like any change, and
     the message waits to be made anew by the judgement about that."""
     match reading:
-        case Snapshot() if scene.message.generation >= MADE_ANEW_MAX:
+        case Snapshot() if scene.message.attempts >= MADE_ANEW_MAX:
             return [
                 _failed(scene, "permanent", detail, exchange, None),
                 *parked(scene, f"made anew {MADE_ANEW_MAX} times, refused each time"),

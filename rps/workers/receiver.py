@@ -24,6 +24,7 @@ CLAIM_MAX = 64
 CHANGES_MAX = 50
 REMEMBERED_MAX = 5_000
 PAUSE_SECONDS = 0.05
+IDLE_SECONDS = 1.0
 
 # The ready changes of each correlation up to the first that waits for a person.
 READY = """
@@ -41,15 +42,15 @@ WHERE q.status = 'ready' AND NOT EXISTS (
 )
 ORDER BY c.id, q.sequence
 """
-# Members whose record is being written: settle before you judge.
-UNSETTLED = """
+# Members whose record is being written: settle before you judge. And, without a member,
+# correlations with records captured before they were linked, under another correlation
+# that they would have opened.
+OBSTACLES = """
 SELECT correlation_id, member FROM lanes
 WHERE correlation_id = ANY(%b) AND direction = 'out'
   AND (holder IS NOT NULL OR head_status = 'uncertain')
-"""
-# Records captured before they were linked, under a correlation they would have opened.
-STRAYS = """
-SELECT DISTINCT l.correlation_id
+UNION ALL
+SELECT DISTINCT l.correlation_id, NULL
 FROM links l
 JOIN inbound_queue q ON q.definition = l.definition AND q.member = l.member
  AND q.record_id = l.record_id AND q.status = 'ready'
@@ -72,6 +73,8 @@ SELECT EXISTS (
 class Receiver:
     """Claims correlations with captured changes and appends what it decides."""
 
+    idle_seconds = IDLE_SECONDS
+
     def __init__(
         self, application: RemoteProcessSync, clock: Callable[[], datetime]
     ) -> None:
@@ -86,6 +89,7 @@ class Receiver:
     def work(self) -> int:
         """Judge what is due; answers how many lanes were taken."""
         claimed = self.lanes.claim_in(CLAIM_MAX)
+        self.idle_seconds = IDLE_SECONDS
         if claimed:
             self._application.configuration.refresh()
             self._judge_all(claimed)
@@ -96,8 +100,7 @@ class Receiver:
         ready: dict[UUID, list[tuple[int, ChangeCaptured]]] = defaultdict(list)
         for correlation_id, sequence, event in self._ready(ids):
             ready[correlation_id].append((sequence, event))
-        unsettled = set(self._ask(UNSETTLED, ids))
-        strays = {row[0] for row in self._ask(STRAYS, ids)}
+        unsettled, strays = self._obstacles(ids)
         correlations = self._load(ids)
         appends: list[Append] = []
         paused: list[tuple[UUID, str, str, int, float]] = []
@@ -126,8 +129,22 @@ class Receiver:
                     judged.append(correlation)
                 else:
                     paused.append((key, "in", "", lane.epoch, PAUSE_SECONDS))
-        self.lanes.give_back(paused)
+        if paused:
+            self.lanes.give_back(paused)
+            self.idle_seconds = PAUSE_SECONDS
         self._append(appends, judged)
+
+    def _obstacles(self, ids: list[UUID]) -> tuple[set[tuple[UUID, str]], set[UUID]]:
+        """Members whose record is being written, and correlations whose records were
+        captured elsewhere before."""
+        unsettled: set[tuple[UUID, str]] = set()
+        strays: set[UUID] = set()
+        for correlation_id, member in self._ask(OBSTACLES, ids, ids):
+            if member is None:
+                strays.add(correlation_id)
+            else:
+                unsettled.add((correlation_id, member))
+        return unsettled, strays
 
     def _judge(
         self, correlation: Correlation, changes: list[tuple[int, ChangeCaptured]]

@@ -30,6 +30,8 @@ WHERE s.topic = 'replay.started' AND s.topic LIKE 'replay.%%' AND NOT EXISTS (
 
 
 class Sweeper:
+    idle_seconds = 1.0
+
     def __init__(
         self, application: RemoteProcessSync, clock: Callable[[], datetime]
     ) -> None:

@@ -18,6 +18,7 @@ from rps.application import RemoteProcessSync
 from rps.application.connections import Connections
 from rps.connectors.transport import Transport
 from rps.projections.followed import Follower
+from rps.projections.inline import INBOUND, OUTBOUND
 from rps.projections.views import followed_views
 from rps.workers.deliverer import Deliverer
 from rps.workers.lanes import Heartbeat, Wake
@@ -29,11 +30,25 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("rps.worker")
 
-KINDS = ("projector", "receiver", "deliverer", "sweeper")
 IDLE_SECONDS = 1.0
+
+KINDS = ("projector", "receiver", "deliverer", "sweeper")
+GATHER_SECONDS = {"projector": 0.1}
+"""How long a worker lets work gather once it has done some: views may lag a little,
+and a batch costs little more than one event."""
+
+CHANNELS = {
+    "projector": "rps_events",
+    "receiver": INBOUND,
+    "deliverer": OUTBOUND,
+    "sweeper": "rps_sweep",  # nobody calls: it looks once in a while
+}
 
 
 class Works(Protocol):
+    idle_seconds: float
+    """How soon to look again where nobody calls."""
+
     def work(self) -> int:
         """Do what is due now; answers how much that was."""
         ...
@@ -54,7 +69,7 @@ def run(kind: str, config: Config, database_url: str) -> None:
             database_url, connections=config.deliverer_threads + 4
         )
         stack.callback(application.close)
-        wake = Wake(database_url)
+        wake = Wake(database_url, CHANNELS[kind])
         stack.callback(wake.close)
         worker, heartbeat = _made(kind, application, config, wake, stack)
         log.info("worker.started kind=%s pid=%d", kind, os.getpid())
@@ -62,7 +77,8 @@ def run(kind: str, config: Config, database_url: str) -> None:
             if heartbeat is not None and heartbeat.failed is not None:
                 raise heartbeat.failed
             if not worker.work():
-                wake.wait(IDLE_SECONDS)
+                wake.wait(worker.idle_seconds)
+                stop.wait(GATHER_SECONDS.get(kind, 0.0))
     log.info("worker.stopped kind=%s pid=%d", kind, os.getpid())
 
 
@@ -104,11 +120,12 @@ def _made(
 class Projector:
     """Moves every followed view along the log."""
 
+    idle_seconds = IDLE_SECONDS
+
     def __init__(self, application: RemoteProcessSync) -> None:
-        self._followers = [
-            Follower(view, application.recorder, application.event_mapper)
-            for view in followed_views()
-        ]
+        self._follower = Follower(
+            followed_views(), application.recorder, application.event_mapper
+        )
 
     def work(self) -> int:
-        return sum(follower.advance() for follower in self._followers)
+        return self._follower.advance()

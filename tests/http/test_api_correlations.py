@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 
 def follow(node: Node) -> None:
     """Bring the views up to the log, as the projector does."""
-    for view in followed_views():
-        follower = Follower(
-            view, node.application.recorder, node.application.event_mapper
-        )
-        while follower.advance():
-            pass
+    follower = Follower(
+        followed_views(), node.application.recorder, node.application.event_mapper
+    )
+    while follower.advance():
+        pass
 
 
 def pages(node: Node, path: str, rows: str, **more: Any) -> list[list[Any]]:

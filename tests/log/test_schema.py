@@ -104,7 +104,7 @@ def test_the_serving_role_appends_keeps_views_and_follows(database: str) -> None
         judged = Append([ignored("R1", 1)], fence)
         assert isinstance(recorder.append([judged])[0], Appended)
         for view in followed_views():
-            assert Follower(view, recorder, recorder.mapper).advance() == 2
+            assert Follower([view], recorder, recorder.mapper).advance() == 2
 
 
 @pytest.mark.parametrize("mode", ["SHARE UPDATE EXCLUSIVE", "ROW SHARE"])

@@ -12,7 +12,7 @@ from logs import capture, captured, claimed, ignored, opened
 
 from rps.log.append import Append, Appended, Fence, LeaseLost
 from rps.projections import rebuild
-from rps.projections.followed import Follower
+from rps.projections.followed import Follower, position_of
 from rps.projections.rebuild import Rebuild, ViewUnknown, names
 from rps.projections.views import followed_views
 
@@ -55,7 +55,7 @@ def rebuilt(recorder: LogRecorder, batch: int = 2000) -> Rebuild:
 
 def project(recorder: LogRecorder, limit: int = 1000) -> None:
     for view in followed_views():
-        follower = Follower(view, recorder, recorder.mapper)
+        follower = Follower([view], recorder, recorder.mapper)
         while follower.advance(limit):
             pass
 
@@ -118,7 +118,7 @@ def test_a_view_that_lags_or_was_never_there_is_rebuilt_to_the_end(
     assert rebuilt(recorder).compare(["history"]) == []
     rebuilt(recorder).run([])
     for view in followed_views():
-        follower = Follower(view, recorder, recorder.mapper)
+        follower = Follower([view], recorder, recorder.mapper)
         assert follower.position() == end
         assert follower.advance() == 0
 
