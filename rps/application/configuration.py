@@ -52,10 +52,10 @@ class Configuration:
     revisions: dict[UUID, dict[int, Definition]] = field(default_factory=dict)
     routes: dict[tuple[str, str, str], list[Route]] = field(default_factory=dict)
     tokens: dict[str, TokenHolder] = field(default_factory=dict)
+    named: dict[tuple[str, str], RemoteSystem] = field(default_factory=dict)
 
     def system(self, domain: str, name: str) -> RemoteSystem | None:
-        found = self.aggregates.get(RemoteSystem.id_of(domain, name))
-        return found if isinstance(found, RemoteSystem) else None
+        return self.named.get((domain, name))
 
     def systems(self) -> Iterator[RemoteSystem]:
         return (a for a in self.aggregates.values() if isinstance(a, RemoteSystem))
@@ -129,6 +129,7 @@ def _indexed(
     revisions: dict[UUID, dict[int, Definition]],
 ) -> Configuration:
     made = Configuration(position, aggregates, revisions)
+    made.named.update({(each.domain, each.name): each for each in made.systems()})
     for definition in made.definitions():
         if definition.published is None:
             continue

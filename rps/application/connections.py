@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import tuple_row
@@ -25,35 +27,56 @@ class ConnectorUnknown(ValueError):
     """The system names a connector that this version does not have."""
 
 
+SECRETS_SECONDS = 10.0
+"""How long a changed secret may go unnoticed."""
+
+
+@dataclass(slots=True)
+class _Made:
+    settings: dict[str, Any]
+    secrets: list[str]
+    looked: float
+    connector: Connector
+
+
 class Connections:
-    """Connectors by system, made anew when the system's settings change."""
+    """Connectors by system, made anew when the system's settings or secrets change."""
 
     def __init__(self, datastore: PostgresDatastore, transport: Transport) -> None:
         self._datastore = datastore
         self._transport = transport
-        self._made: dict[UUID, tuple[dict[str, Any], Connector]] = {}
+        self._made: dict[UUID, _Made] = {}
 
     def connect(self, system: RemoteSystem) -> Connector:
         """Raises ConnectorUnknown, SecretUnusable."""
-        made = self._made.get(system.id)
-        if made is None or made[0] is not system.settings:
-            made = (system.settings, self._make(system))
-            self._made[system.id] = made
-        return made[1]
+        made, now = self._made.get(system.id), monotonic()
+        if made is not None and made.settings is system.settings:
+            if now - made.looked < SECRETS_SECONDS:
+                return made.connector
+            if made.secrets == (secrets := self._secrets(system)):
+                made.looked = now
+                return made.connector
+        else:
+            secrets = self._secrets(system)
+        connector = self._make(system, secrets)
+        self._made[system.id] = _Made(system.settings, secrets, now, connector)
+        return connector
 
-    def _make(self, system: RemoteSystem) -> Connector:
+    def _secrets(self, system: RemoteSystem) -> list[str]:
+        with self._datastore.get_connection() as conn:
+            cursor = conn.cursor(row_factory=tuple_row, binary=True)
+            names = system.settings.get("secrets") or []
+            cursor.execute(SECRETS, (system.domain, names))
+            return [row[0] for row in cursor.fetchall()]
+
+    def _make(self, system: RemoteSystem, secrets: list[str]) -> Connector:
         if system.connector != "push":
             raise ConnectorUnknown(system.connector)
         settings = system.settings
-        with self._datastore.get_connection() as conn:
-            cursor = conn.cursor(row_factory=tuple_row, binary=True)
-            rows = cursor.execute(
-                SECRETS, (system.domain, settings.get("secrets") or [])
-            ).fetchall()
         return PushConnector(
             self._transport,
             url=settings["url"],
-            secrets=[row[0] for row in rows],
+            secrets=secrets,
             capabilities=Capabilities(
                 dedupe=settings.get("dedupe", True),
                 conditional_write=settings.get("conditional_write", True),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
@@ -39,6 +41,7 @@ def create_app(parts: Parts) -> Flask:
     observability.count(flask_app)
     flask_app.before_request(_refuse_nul)
     flask_app.after_request(_secured)
+    flask_app.after_request(partial(_look_after_connections, parts))
     document = openapi.OpenApi()
     resources = {
         "changes": Changes(parts),
@@ -60,6 +63,12 @@ def create_app(parts: Parts) -> Flask:
     problems.install(flask_app, TABLE)
     document.document = openapi.describe(flask_app)
     return flask_app
+
+
+def _look_after_connections(parts: Parts, response: Response) -> Response:
+    if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+        parts.application.drop_dead_connections()
+    return response
 
 
 def _refuse_nul() -> None:

@@ -10,6 +10,7 @@ import os
 import random
 import signal
 import threading
+import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
@@ -33,9 +34,9 @@ log = logging.getLogger("rps.worker")
 IDLE_SECONDS = 1.0
 
 KINDS = ("projector", "receiver", "deliverer", "sweeper")
-GATHER_SECONDS = {"projector": 0.1}
-"""How long a worker lets work gather once it has done some: views may lag a little,
-and a batch costs little more than one event."""
+GATHER_SECONDS = {"projector": 0.1, "deliverer": 0.005}
+"""How long a worker lets work gather between two looks: a batch costs little more than
+one event, and views may lag a little."""
 
 CHANNELS = {
     "projector": "rps_events",
@@ -76,9 +77,12 @@ def run(kind: str, config: Config, database_url: str) -> None:
         while not stop.is_set() and os.getppid() == parent:
             if heartbeat is not None and heartbeat.failed is not None:
                 raise heartbeat.failed
+            looked = time.monotonic()
             if not worker.work():
                 wake.wait(worker.idle_seconds)
-                stop.wait(GATHER_SECONDS.get(kind, 0.0))
+            gather = GATHER_SECONDS.get(kind, 0.0) - (time.monotonic() - looked)
+            if gather > 0:
+                stop.wait(gather)
     log.info("worker.stopped kind=%s pid=%d", kind, os.getpid())
 
 

@@ -79,6 +79,7 @@ def test_without_its_database_the_api_says_so_and_acknowledges_nothing(
         node.post([change(record, 1) for record in RECORDS])
         node.wait_until(settled(2 * len(RECORDS)))
         assert set(map(tuple, subjects(node).values())) == {("00", "01")}
+        node.application.drop_dead_connections()
         result = verify(node.application.recorder.read(0, 10_000))
         assert result.breaks == ()
     finally:
