@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from eventsourcing.persistence import StoredEvent
 from psycopg.rows import tuple_row
 
+from rps.log.columns import register
 from rps.log.recorder import rows_after
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Follower:
         """Apply the next batch to the views that lag most; answers how many events it
         had. 0 where another projector is at it, or nothing is new."""
         with self._recorder.datastore.get_connection() as conn, conn.transaction():
+            register(conn)
             mine = self._taken(conn)
             if not mine:
                 return 0

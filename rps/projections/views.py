@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 from uuid import UUID
 
 import orjson
 
 from rps.domain.process_sync_definition import ProcessSyncDefinition
 from rps.domain.remote_system import RemoteSystem
+from rps.log.columns import columns
 from rps.projections import views_sql as sql
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
+    from rps.log.columns import Kind
     from rps.projections.followed import FollowedView, Stored
 
 
@@ -320,8 +324,16 @@ def _write(
     conn: Connection[Any], statement: str, rows: Sequence[tuple[Any, ...]]
 ) -> None:
     if rows:
-        columns = [list(column) for column in zip(*rows, strict=True)]
-        conn.execute(statement, columns, prepare=True)
+        conn.execute(statement, columns(_kinds(statement), rows), prepare=True)
+
+
+@cache
+def _kinds(statement: str) -> tuple[Kind, ...]:
+    """The kinds of a statement's arrays, as its casts name them."""
+    return tuple(
+        cast("Kind", "moment" if name == "timestamptz" else name)
+        for name in re.findall(r"%b::(\w+)\[\]", statement)
+    )
 
 
 def followed_views() -> tuple[FollowedView, ...]:
