@@ -73,7 +73,12 @@ EXCEPTION WHEN duplicate_object OR unique_violation THEN
 END $$;
 
 -- Whoever runs migrations may serve as well; other logins are granted it by hand.
-GRANT rps_serving TO CURRENT_USER;
+DO $$
+BEGIN
+    IF NOT pg_has_role(CURRENT_USER, 'rps_serving', 'MEMBER') THEN
+        GRANT rps_serving TO CURRENT_USER;
+    END IF;
+END $$;
 
 GRANT SELECT, INSERT ON rps_events TO rps_serving;
 GRANT USAGE ON SEQUENCE rps_events_notification_id_seq TO rps_serving;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 from eventsourcing.application import AggregateNotFoundError
-from eventsourcing.persistence import PersistenceError
+from eventsourcing.persistence import PersistenceError, ProgrammingError
 
 from rps.application import Contended
 from rps.application.connections import ConnectorUnknown
@@ -25,6 +25,8 @@ from rps.domain.tenancy import DomainPathRefused
 from rps.installation import PostgresError
 from rps.migrate import MigrationError
 from rps.projections.rebuild import ViewUnknown
+
+_RIGHTS = "docs/operating.md says which rights serving and migrating take"
 
 # The first that fits counts: special ones before general ones.
 ENDINGS: tuple[tuple[type[Exception], Exit, str], ...] = (
@@ -50,6 +52,16 @@ ENDINGS: tuple[tuple[type[Exception], Exit, str], ...] = (
     (Contended, Exit.FAILED, "{error}"),
     (MigrationError, Exit.FAILED, "{error}"),
     (PostgresError, Exit.UNREACHABLE, "{error}"),
+    (
+        psycopg.errors.InsufficientPrivilege,
+        Exit.FAILED,
+        "the database login may not do this: {error} (" + _RIGHTS + ")",
+    ),
+    (
+        ProgrammingError,
+        Exit.FAILED,
+        "the database refused: {error} (" + _RIGHTS + ")",
+    ),
     (psycopg.OperationalError, Exit.UNREACHABLE, "the database is away: {error}"),
     (PersistenceError, Exit.UNREACHABLE, "the database is away: {error}"),
 )

@@ -24,10 +24,10 @@ class _Loader(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str | int | float | bool | None):
-                raise _refused("key_type", key_node, "a key is not a word", "Quote it.")
+                raise _refused("key-type", key_node, "a key is not a word", "Quote it.")
             if key in seen:
                 raise _refused(
-                    "duplicate_key",
+                    "duplicate-key",
                     key_node,
                     f"{key!r} stands here for the second time",
                     "Keep one of the two; a key counts once.",
@@ -48,7 +48,7 @@ def read_document(text: bytes) -> Any:
     """The one document in `text`; raises DefinitionRefused naming line and column."""
     if len(text) > BYTES_MAX:
         raise DefinitionRefused(
-            (Problem("too_large", "", "more than 1 MiB", "Split it."),)
+            (Problem("too-large", "", "more than 1 MiB", "Split it."),)
         )
     try:
         return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader

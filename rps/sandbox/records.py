@@ -265,7 +265,7 @@ def prefix(table: str) -> str:
 
 
 def _differ(one: object, other: object) -> bool:
-    """Whether two JSON scalars differ; Python alone holds 1, 1.0 and true for equal."""
+    """Whether two JSON values differ; Python alone holds 1, 1.0 and true for equal."""
     return type(one) is not type(other) or one != other
 
 

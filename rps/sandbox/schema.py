@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS records (
     record_id   TEXT NOT NULL,
     number      INTEGER NOT NULL CHECK (number > 0),
     revision    INTEGER NOT NULL CHECK (revision > 0),
-    fields      TEXT NOT NULL,              -- a JSON object of scalars
+    fields      TEXT NOT NULL,              -- a JSON object
     external_id TEXT,
     deleted     INTEGER NOT NULL DEFAULT 0 CHECK (deleted IN (0, 1)),
     updated_at  TEXT NOT NULL,

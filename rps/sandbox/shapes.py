@@ -18,13 +18,14 @@ FIELDS_MAX = 200
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,79}")
 _ENTRIES_MAX = 500
+_TAG_MAX = 200
 
 _name = Length(min=1, max=200)
 _text = Length(min=1, max=TEXT_CHARACTERS_MAX)
 
 
 class Scalars(fields.Field[dict[str, Any]]):
-    """A JSON object of field names and scalars."""
+    """A JSON object of field names and scalars, or lists of texts (tags)."""
 
     def _deserialize(
         self,
@@ -48,7 +49,13 @@ def _fault(name: str, value: object) -> list[str]:
         return ["Too long."] if len(value) > TEXT_CHARACTERS_MAX else []
     if value is None or isinstance(value, (bool, int, float)):
         return []
-    return ["Not a scalar."]
+    if isinstance(value, list) and all(map(_is_tag, value[: FIELDS_MAX + 1])):
+        return ["Too many."] if len(value) > FIELDS_MAX else []
+    return ["Neither a scalar nor a list of short texts."]
+
+
+def _is_tag(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= _TAG_MAX
 
 
 class _EntrySchema(Schema):

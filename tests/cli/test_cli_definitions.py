@@ -88,16 +88,16 @@ def test_the_list_is_data(rps: Rps, good: str) -> None:
 @pytest.mark.parametrize(
     ("text", "code", "place"),
     [
-        (b"a: 1\nb: 2\na: 3\n", "duplicate_key", "line 3, column 1"),
-        (b"a:\n  b: 1\n  b: 1\n", "duplicate_key", "line 3, column 3"),
+        (b"a: 1\nb: 2\na: 3\n", "duplicate-key", "line 3, column 1"),
+        (b"a:\n  b: 1\n  b: 1\n", "duplicate-key", "line 3, column 3"),
         (b"a: &x [1]\nb: *x\n", "alias", "line 2, column 4"),
-        (b"? [a]\n: 1\n", "key_type", "line 1, column 3"),
+        (b"? [a]\n: 1\n", "key-type", "line 1, column 3"),
         (b"a: [", "yaml", "line 1, column 5"),
         (b"a: !!python/object:os.system x", "yaml", "line 1, column 4"),
         (b"a: 1\n---\nb: 2\n", "yaml", "line 2, column 1"),
         (b"\xff\xfe\x00", "yaml", ""),
         (b"[" * 100_000, "yaml", ""),
-        (b"#" * 1_100_000, "too_large", ""),
+        (b"#" * 1_100_000, "too-large", ""),
     ],
 )
 def test_yaml_that_says_something_else_than_it_seems_is_refused(
