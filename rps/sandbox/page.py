@@ -12,12 +12,13 @@ from rps.sandbox.shapes import CommentSchema, EditSchema, NewRecordSchema
 from rps.sandbox.user_side import refuse_other_sites
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from werkzeug.wrappers import Response as AnyResponse
 
     from rps.sandbox.edits import Edits
     from rps.sandbox.outbox import Outbox
+    from rps.sandbox.records import Record
 
 PAGE_ROWS_MAX = 100
 REFRESH_SECONDS = 3
@@ -28,6 +29,8 @@ _COMMENT = CommentSchema()
 _INTEGER = re.compile(r"-?[0-9]{1,15}")
 _SHOWN_BEFORE = "was."
 _FIELD = "field."
+_TITLES = ("short_description", "summary", "subject", "title")
+NEW_TICKET = {"short_description": "", "state": "new", "priority": "3"}
 
 
 def page(name: str, edits: Edits, outbox: Outbox) -> Blueprint:
@@ -39,10 +42,13 @@ def page(name: str, edits: Edits, outbox: Outbox) -> Blueprint:
     @blueprint.get("/")
     def tickets() -> str:
         refreshing = request.args.get("refresh") == "1"
+        records = edits.latest(PAGE_ROWS_MAX)
         return render_template(
             "tickets.html",
             name=name,
-            records=edits.latest(PAGE_ROWS_MAX),
+            records=records,
+            pattern=_pattern(records),
+            title_of=_title,
             outbox=outbox.entries(),
             refresh_seconds=REFRESH_SECONDS if refreshing else None,
         )
@@ -55,10 +61,11 @@ def page(name: str, edits: Edits, outbox: Outbox) -> Blueprint:
     @blueprint.post("/tickets")
     def create() -> AnyResponse:
         form = request.form
+        pattern = _pattern(edits.latest(1))
         filled = {
-            field: form[field]
-            for field in ("short_description", "state", "priority")
-            if form.get(field)
+            name: _typed(text, pattern.get(name))
+            for key, text in form.items()
+            if text and (name := key.removeprefix(_FIELD)) != key
         }
         new = _NEW_RECORD.load(
             {
@@ -90,6 +97,16 @@ def page(name: str, edits: Edits, outbox: Outbox) -> Blueprint:
         )
 
     return blueprint
+
+
+def _pattern(records: Sequence[Record]) -> Mapping[str, Any]:
+    """The fields a new ticket is asked for: those of the newest one, in its words."""
+    return records[0].fields if records else NEW_TICKET
+
+
+def _title(fields: Mapping[str, Any]) -> str:
+    """The field that says in a line what a ticket is about."""
+    return next((each for each in _TITLES if each in fields), _TITLES[0])
 
 
 def _altered(held: Mapping[str, Any]) -> dict[str, Any]:
