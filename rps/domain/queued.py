@@ -12,6 +12,7 @@ from rps.domain.state import CorrelationState, Pending
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from rps.domain.aggregate import Event
     from rps.domain.agreement import Definition
 
 
@@ -25,52 +26,31 @@ class QueuedEntries(CorrelationState):
     def skip_message(
         self, message_id: str, reason: str, actor: str, now: datetime
     ) -> None:
-        pending = self._waiting(message_id)
-        self.happened(
-            events.MessageSkipped,
-            now,
-            message_id=message_id,
-            member=pending.member,
-            reason=reason,
-            actor=actor,
-        )
+        self._of_message(events.MessageSkipped, message_id, reason, actor, now)
 
     def retry_message(
         self, message_id: str, reason: str, actor: str, now: datetime
     ) -> None:
-        pending = self._waiting(message_id)
-        self.happened(
-            events.MessageRetried,
-            now,
-            message_id=message_id,
-            member=pending.member,
-            reason=reason,
-            actor=actor,
-        )
+        self._of_message(events.MessageRetried, message_id, reason, actor, now)
 
     def retry_change(
         self, sequence: int, change_id: str, reason: str, actor: str, now: datetime
     ) -> None:
-        self.happened(
-            events.ChangeRetried,
-            now,
-            sequence=sequence,
-            change_id=change_id,
-            reason=reason,
-            actor=actor,
-        )
+        about = {"sequence": sequence, "change_id": change_id}
+        self.happened(events.ChangeRetried, now, **about, reason=reason, actor=actor)
 
     def skip_change(
         self, sequence: int, change_id: str, reason: str, actor: str, now: datetime
     ) -> None:
-        self.happened(
-            events.ChangeSkipped,
-            now,
-            sequence=sequence,
-            change_id=change_id,
-            reason=reason,
-            actor=actor,
-        )
+        about = {"sequence": sequence, "change_id": change_id}
+        self.happened(events.ChangeSkipped, now, **about, reason=reason, actor=actor)
+
+    def _of_message(
+        self, fact: type[Event], message_id: str, reason: str, actor: str, now: datetime
+    ) -> None:
+        member = self._waiting(message_id).member
+        about = {"message_id": message_id, "member": member}
+        self.happened(fact, now, **about, reason=reason, actor=actor)
 
     def _waiting(self, message_id: str) -> Pending:
         if message_id not in self.pending:

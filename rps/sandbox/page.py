@@ -61,12 +61,7 @@ def page(name: str, edits: Edits, outbox: Outbox) -> Blueprint:
     @blueprint.post("/tickets")
     def create() -> AnyResponse:
         form = request.form
-        pattern = _pattern(edits.latest(1))
-        filled = {
-            name: _typed(text, pattern.get(name))
-            for key, text in form.items()
-            if text and (name := key.removeprefix(_FIELD)) != key
-        }
+        filled = _filled(_pattern(edits.latest(1)))
         new = _NEW_RECORD.load(
             {
                 "table": form.get("table"),
@@ -102,6 +97,15 @@ def page(name: str, edits: Edits, outbox: Outbox) -> Blueprint:
 def _pattern(records: Sequence[Record]) -> Mapping[str, Any]:
     """The fields a new ticket is asked for: those of the newest one, in its words."""
     return records[0].fields if records else NEW_TICKET
+
+
+def _filled(pattern: Mapping[str, Any]) -> dict[str, Any]:
+    """What was typed into the form of a new ticket."""
+    return {
+        name: _typed(text, pattern.get(name))
+        for key, text in request.form.items()
+        if text and (name := key.removeprefix(_FIELD)) != key
+    }
 
 
 def _title(fields: Mapping[str, Any]) -> str:
