@@ -141,6 +141,10 @@ def test_a_failed_probe_uses_up_no_attempt_and_opens_for_longer(
     assert workplace.ask("SELECT trips, open_until > now() FROM breakers") == [
         (2, True)
     ]
+    # It stays due: the next probe is not put off by a schedule of its own.
+    assert workplace.ask(
+        "SELECT count(*) FROM outbound_queue WHERE due_at <= now()"
+    ) == [(20,)]
 
 
 def test_after_an_outage_the_backlog_is_delivered_in_order(
