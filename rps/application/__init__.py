@@ -59,6 +59,8 @@ BY_INDEX = (
 rather read them whole, and keeps such a plan while they grow: measured at 5 ms of the
 server's time a change instead of one."""
 
+CLOSE_BREAKER = "DELETE FROM breakers WHERE domain = %b AND system = %b RETURNING trips"
+
 SERVING_ROLE = "rps_serving"
 
 NAMED = {"dbname", "host", "port", "user", "password"}
@@ -232,6 +234,15 @@ class RemoteProcessSync(Application[UUID]):
             system.change(description, settings, actor, now)
         self.save(system)
         return system, made
+
+    def activate_system(
+        self, system_id: UUID, actor: str, now: datetime
+    ) -> RemoteSystem:
+        """Let a system take part from now on, whatever its breaker remembers."""
+        system = self.change(RemoteSystem, system_id, lambda s: s.activate(actor, now))
+        with self.datastore.get_connection() as conn:
+            conn.execute(CLOSE_BREAKER, (system.domain, system.name))
+        return system
 
     def ensure_account(
         self, domain: str, name: str, roles: list[str], actor: str, now: datetime

@@ -35,9 +35,6 @@ KEEP_KEY = """
 INSERT INTO secrets (domain, name, value) VALUES (%(domain)s, %(name)s, %(value)s)
 ON CONFLICT (domain, name) DO UPDATE SET value = EXCLUDED.value, made_at = now()
 """
-CLOSE_BREAKER = """
-DELETE FROM breakers WHERE domain = %(domain)s AND system = %(name)s
-"""
 HAS_KEY = "SELECT 1 FROM secrets WHERE domain = %(domain)s AND name = %(name)s"
 
 
@@ -148,8 +145,8 @@ def activate(*, name: str, unchecked: bool, domain: str, output: str) -> None:
                     f"{name} was not activated: {said}. Mend that, or --unchecked",
                     Exit.UNREACHABLE,
                 )
-        session.ask(CLOSE_BREAKER, {"domain": domain, "name": name})
-        _say(session, found, lambda s: s.activate(session.actor, session.now), output)
+        session.application.activate_system(found.id, session.actor, session.now)
+        _show(session, found, output)
 
 
 @system.command()
@@ -207,6 +204,10 @@ def _say(
     output: str,
 ) -> None:
     session.application.change(RemoteSystem, found.id, command)
+    _show(session, found, output)
+
+
+def _show(session: Session, found: RemoteSystem, output: str) -> None:
     rows: list[dict[str, Any]] = [
         row
         for row in standing_of_systems(session)

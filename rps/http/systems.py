@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from rps.http.parts import Parts
 
 URL_MAX = 2048
-CLOSE_BREAKER = "DELETE FROM breakers WHERE domain = %b AND system = %b"
 
 
 def _http_url(text: str) -> None:
@@ -192,9 +191,8 @@ class Systems:
             works, said = self._connectors(system).check()
             if not works:
                 raise CheckFailed(said or "it does not answer")
-        activated = self._tell(system, lambda s, who, now: s.activate(who, now))
-        self._close_breaker(system)
-        return self._answer(activated)
+        who, now = principal().account, self._clock()
+        return self._answer(self._application.activate_system(system.id, who, now))
 
     @route(
         "POST",
@@ -258,10 +256,6 @@ class Systems:
         return self._application.change(
             RemoteSystem, system.id, lambda each: say(each, who, now)
         )
-
-    def _close_breaker(self, system: RemoteSystem) -> None:
-        with self._application.datastore.get_connection() as conn:
-            conn.execute(CLOSE_BREAKER, (system.domain, system.name))
 
     def _answer(
         self, system: RemoteSystem, status: int = 200, secret: str | None = None

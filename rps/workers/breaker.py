@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import tuple_row
 
+from rps.application import CLOSE_BREAKER
 from rps.domain.remote_system import RemoteSystem
 from rps.domain.retry import FailureWindow, open_seconds
 
@@ -54,7 +55,6 @@ VALUES (%b, %b, 0, clock_timestamp() + %b * interval '1 second', %b)
 ON CONFLICT (domain, system) DO UPDATE
 SET open_until = greatest(b.open_until, EXCLUDED.open_until), probe_until = NULL
 """
-CLOSE = "DELETE FROM breakers WHERE domain = %b AND system = %b RETURNING trips"
 
 Key = tuple[str, str]
 
@@ -117,7 +117,7 @@ class Breakers:
 
     def close(self, key: Key) -> None:
         self._windows.pop(key, None)
-        if self._ask(CLOSE, *key):
+        if self._ask(CLOSE_BREAKER, *key):
             self._tell(key, lambda system: system.recover(self._clock()))
 
     def _trip_again(self, key: Key, reason: str) -> None:

@@ -9,6 +9,7 @@ from uuid import UUID
 from eventsourcing.persistence import IntegrityError, StoredEvent
 from psycopg.rows import tuple_row
 
+from rps.domain.events import ChangeFailed
 from rps.log.append import NEXT, Append, Appended, Fence, LaneHeld, LeaseLost
 from rps.workers.lanes import ClaimedIn, Heartbeat, Lanes
 
@@ -154,12 +155,8 @@ class Receiver:
             revision, definition = configuration.newest(
                 UUID(captured.definition), captured.revision
             )
-            before = len(correlation.pending_events)
             correlation.judge(captured, sequence, definition, revision, self._clock())
-            last = correlation.pending_events[-1]
-            if len(correlation.pending_events) > before and (
-                getattr(type(last), "TOPIC", "") == "change.failed"
-            ):
+            if isinstance(correlation.pending_events[-1], ChangeFailed):
                 return
 
     def _append(self, appends: list[Append], judged: list[Correlation | None]) -> None:
