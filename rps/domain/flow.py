@@ -112,6 +112,8 @@ def normalised(
     if each is None:
         return value
     shared = definition.fields[shared_name]
+    if shared.type == "text" and each.truncate is None and not each.values:
+        return value  # canonical already: written and read back as it is
     try:
         return _shared_value(each, shared, _remote_value(each, shared, value))
     except Unreadable:

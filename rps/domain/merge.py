@@ -135,12 +135,12 @@ def _field(
 def _version_of(name: str, theirs: Any, current: Shared, terms: Terms) -> int | None:
     """The version that `theirs` is: the shared one, or one that a message under way
     brought without our hearing of it. None: a person made it."""
-    if theirs in (current.value, terms.normalised(name, current.value)):
+    if theirs == current.value or theirs == terms.normalised(name, current.value):
         return current.version
     for message in reversed(terms.waiting):
         if name in message.fields:
             value = message.fields[name]
-            if theirs in (value, terms.normalised(name, value)):
+            if theirs == value or theirs == terms.normalised(name, value):
                 return message.versions[name]
     return None
 

@@ -6,6 +6,7 @@ Pure: reads a correlation's state, changes nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rps.domain import flow
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from rps.domain.merge import Merge
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Case:
     """A captured change under judgement: where it stands and what it is judged by."""
 
@@ -32,7 +33,7 @@ class Case:
     revision: int
     now: datetime
 
-    @property
+    @cached_property
     def member(self) -> Member:
         return self.definition.members[self.captured.member]
 
@@ -77,6 +78,8 @@ def messages(
     for name, member in case.definition.members.items():
         if name == captured.member:
             changed = owed(state, member, standing, verdict.agreed)
+            if not changed:
+                continue
             message = message_to(state, member, changed, [], standing)
         elif name in captured.origin:
             continue  # the change came from there
@@ -116,18 +119,21 @@ def owed(
 ) -> list[str]:
     """The fields whose shared value `member` lacks and no waiting message brings."""
     link = state.links.get(member.name) or Link()
-    coming = {
-        (name, version)
-        for pending in state.waiting(member.name)
-        for name, version in pending.versions.items()
-    }
-    return [
+    lacking = [
         name
         for name, version in standing.versions.items()
-        if (name in member.fields or name == DELETED)
-        and version > max(agreed.get(name, 0), link.told(name))
-        and (name, version) not in coming
+        if version > agreed.get(name, 0)
+        and version > link.told(name)
+        and (name in member.fields or name == DELETED)
     ]
+    if not lacking:
+        return lacking
+    coming = {
+        (name, version)
+        for pending in state.pending.to(member.name)
+        for name, version in pending.versions.items()
+    }
+    return [name for name in lacking if (name, standing.versions[name]) not in coming]
 
 
 def message_to(
@@ -144,7 +150,7 @@ def message_to(
         return None
     is_gone = bool(standing.values.get(DELETED))
     is_known = link.record_id is not None or any(
-        pending.operation == "create" for pending in state.waiting(member.name)
+        pending.operation == "create" for pending in state.pending.to(member.name)
     )
     if is_gone:
         operation = "delete"

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from rps.domain.aggregate import Aggregate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 Stamp = tuple[int, ...]
-
-_NUMBER = re.compile(r"[0-9]+")
 
 DELETED = "$deleted"
 """The shared field that says the record is gone; it follows the rules of any field."""
@@ -104,6 +102,30 @@ class Pending:
         )
 
 
+class Unsettled(dict[str, Pending]):
+    """Messages by id, oldest first, and those to each member: a lane may be long."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._to: dict[str, dict[str, Pending]] = {}
+
+    def __setitem__(self, message_id: str, message: Pending) -> None:
+        super().__setitem__(message_id, message)
+        self._to.setdefault(message.member, {})[message_id] = message
+
+    def pop(self, message_id: str, _default: Any = None) -> Any:
+        message = super().pop(message_id, None)
+        if message is not None:
+            del self._to[message.member][message_id]
+        return message
+
+    def to(self, member: str) -> Collection[Pending]:
+        return self._to.get(member, _NONE).values()
+
+
+_NONE: dict[str, Pending] = {}
+
+
 class CorrelationState(Aggregate):
     """The state of a correlation, folded from its events.
 
@@ -116,7 +138,7 @@ class CorrelationState(Aggregate):
     shared_version: int
     fields: dict[str, Shared]
     links: dict[str, Link]
-    pending: dict[str, Pending]
+    pending: Unsettled
     entry_ids: set[str]
     replayed: set[str]
     held: dict[tuple[str, str], Held]
@@ -126,7 +148,8 @@ class CorrelationState(Aggregate):
         self.definition = self.process_event = self.domain = ""
         self.active = False
         self.shared_version = self.conflicts = 0
-        self.fields, self.links, self.pending, self.held = {}, {}, {}, {}
+        self.fields, self.links, self.held = {}, {}, {}
+        self.pending = Unsettled()
         self.entry_ids, self.replayed = set(), set()
 
     @property
@@ -144,8 +167,10 @@ class CorrelationState(Aggregate):
     ) -> None:
         """Note what `member` is now known to hold. `complete`: nothing of its record up
         to `revision` is unknown. What is known from a later revision stays."""
-        link = self.links.setdefault(member, Link())
-        for name in bases.keys() | agreed.keys():
+        link = self.links.get(member)
+        if link is None:
+            link = self.links[member] = Link()
+        for name in {**bases, **agreed}:
             known = link.base.get(name)
             if known is not None and _is_older(revision, known.revision):
                 continue
@@ -162,9 +187,10 @@ class CorrelationState(Aggregate):
 
     def waiting(self, member: str) -> list[Pending]:
         """The messages to `member` that are not settled, oldest first."""
-        return [each for each in self.pending.values() if each.member == member]
+        return list(self.pending.to(member))
 
 
+@lru_cache(maxsize=1024)  # each field of a change asks the same
 def newer(revision: str | None, than: str | None) -> bool:
     """Whether a record revision is later than another one.
 
@@ -173,13 +199,17 @@ def newer(revision: str | None, than: str | None) -> bool:
     """
     if revision is None or than is None:
         return True
-    if _NUMBER.fullmatch(revision) and _NUMBER.fullmatch(than):
+    if _is_number(revision) and _is_number(than):
         return int(revision) > int(than)
     return revision != than
 
 
+def _is_number(revision: str) -> bool:
+    return revision.isascii() and revision.isdigit()
+
+
 def _is_older(revision: str | None, than: str | None) -> bool:
     """Whether a revision is known to come before another one."""
-    if revision is None or than is None:
+    if revision is None or than is None or revision == than:
         return False
-    return revision != than and not newer(revision, than)
+    return not newer(revision, than)
