@@ -1,0 +1,256 @@
+"""What a receiver has to know of the correlations it claimed, in one look."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from math import inf
+from operator import attrgetter, itemgetter
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from eventsourcing.persistence import StoredEvent
+from psycopg.rows import tuple_row
+
+from rps.domain.correlation import Correlation
+from rps.domain.flow import EPOCH
+from rps.log.statements import CONFIGURATION
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rps.application import RemoteProcessSync
+    from rps.domain.events import ChangeCaptured
+    from rps.log.mapper import EventMapper
+    from rps.workers.lanes import ClaimedIn
+
+CHANGES_MIN, CHANGES_MAX = 16, 200
+"""Changes of one correlation judged in one turn: fewer where many share the turn."""
+TURN_MAX = 1_000
+"""Changes judged in one turn, so that others get to append in between."""
+REMEMBERED_MAX = 50_000
+"""Parts of correlations (themselves, messages and entries of theirs) kept in memory."""
+
+
+class Kind:
+    """What a row of LOOK tells."""
+
+    HEAD, EVENT, READY, STOPPED, WRITTEN, STRAY, CONFIGURED = range(7)
+
+
+# One statement, so that all of it is as of one moment. What a capture says is read for
+# those to be judged only: it changes nothing but its stream's version. STOPPED is the
+# first change that waits for a person. WRITTEN names members whose record is being
+# written: settle before you judge. STRAY says that records of this correlation were
+# captured before they were linked, under another one that they would have opened; only
+# those before the last change of this turn matter.
+LOOK = f"""
+WITH claimed AS MATERIALIZED (
+    SELECT s.place, s.id, s.seen, w.domain
+    FROM unnest(%b::uuid[], %b::bigint[]) WITH ORDINALITY AS s(id, seen, place)
+    JOIN lanes w ON (w.correlation_id, w.direction, w.member) = (s.id, 'in', '')
+)
+SELECT c.place, {Kind.HEAD}, 0::bigint,
+       (SELECT max(e.originator_version) FROM rps_events e
+        WHERE e.originator_id = c.id), '', NULL::bytea
+FROM claimed c
+UNION ALL
+SELECT c.place, {Kind.EVENT}, 0, e.originator_version, e.topic, e.state
+FROM claimed c
+JOIN rps_events e ON e.originator_id = c.id AND e.originator_version > c.seen
+WHERE e.topic <> 'change.captured'
+UNION ALL
+SELECT c.place, CASE q.status WHEN 'ready' THEN {Kind.READY} ELSE {Kind.STOPPED} END,
+       q.sequence, e.originator_version, e.topic, e.state
+FROM claimed c
+CROSS JOIN LATERAL (
+    SELECT i.sequence, i.position, i.status FROM inbound_queue i
+    WHERE i.correlation_id = c.id AND i.status IN ('ready', 'error')
+    ORDER BY i.sequence LIMIT %b
+) q
+JOIN rps_events e ON e.notification_id = q.position
+UNION ALL
+SELECT c.place, {Kind.WRITTEN}, 0, 0, l.member, NULL
+FROM claimed c JOIN lanes l ON l.correlation_id = c.id
+WHERE l.direction = 'out' AND (l.holder IS NOT NULL OR l.head_status = 'uncertain')
+UNION ALL
+SELECT c.place, {Kind.STRAY}, 0, 0, '', NULL
+FROM claimed c
+JOIN links l ON l.domain = c.domain AND l.correlation_id = c.id
+CROSS JOIN LATERAL (
+    SELECT i.correlation_id FROM inbound_queue i
+    WHERE i.definition = l.definition AND i.member = l.member
+      AND i.record_id = l.record_id AND i.status = 'ready'
+    ORDER BY i.sequence LIMIT %b
+) q
+WHERE q.correlation_id <> c.id
+UNION ALL
+SELECT 0, {Kind.CONFIGURED}, 0,
+       (SELECT coalesce(max(notification_id), 0) FROM rps_events
+        WHERE {CONFIGURATION}), '', NULL
+"""  # noqa: S608 - constants of our own
+# Whose record a change is of that nobody has opened a correlation for here. Without an
+# owner: whether creates are under way at its member, begun before it was captured; the
+# record may be the one they make.
+OWNERS = """
+SELECT u.place, l.correlation_id, l.correlation_id IS NULL AND u.captured_at IS NOT NULL
+   AND (EXISTS (
+        SELECT FROM lanes w JOIN outbound_queue q ON q.message_id = w.head_message
+        WHERE w.holder IS NOT NULL AND w.direction = 'out'
+          AND w.domain = u.domain AND w.system = u.system
+          AND q.definition = u.definition AND q.member = u.member
+          AND q.operation = 'create' AND q.made_at <= u.captured_at
+    ) OR EXISTS (
+        SELECT FROM outbound_queue q
+        WHERE q.domain = u.domain AND q.status = 'uncertain' AND q.system = u.system
+          AND q.definition = u.definition AND q.member = u.member
+          AND q.operation = 'create' AND q.made_at <= u.captured_at
+    ))
+FROM unnest(%b::text[], %b::uuid[], %b::text[], %b::text[], %b::text[],
+            %b::timestamptz[])
+     WITH ORDINALITY
+     AS u(domain, definition, member, record_id, system, captured_at, place)
+LEFT JOIN links l USING (domain, definition, member, record_id)
+"""
+
+
+@dataclass(slots=True)
+class Docket:
+    """One claimed correlation: as it stands, and its changes in order, up to the first
+    that waits for a person. `owner` is whose record they are of, if another's."""
+
+    lane: ClaimedIn
+    correlation: Correlation
+    head: int = 0
+    events: list[Any] = field(default_factory=list)
+    changes: list[tuple[int, ChangeCaptured]] = field(default_factory=list)
+    written: set[str] = field(default_factory=set)
+    has_strays: bool = False
+    stops_at: float = inf
+    is_making: bool = False
+    owner: UUID | None = None
+
+    def note(
+        self,
+        mapper: EventMapper,
+        kind: int,
+        sequence: int,
+        version: int,
+        text: str,
+        state: bytes,
+    ) -> None:
+        """Take in a row of LOOK."""
+        match kind:
+            case Kind.READY | Kind.EVENT:
+                stored = StoredEvent(self.lane.correlation_id, version, text, state)
+                event = mapper.to_domain_event(stored)
+                if kind == Kind.READY:
+                    self.changes.append((sequence, event))
+                else:
+                    self.events.append(event)
+            case Kind.HEAD:
+                self.head = version
+            case Kind.STOPPED:
+                self.stops_at = min(self.stops_at, sequence)
+            case Kind.WRITTEN:
+                self.written.add(text)
+            case Kind.STRAY:
+                self.has_strays = True
+
+
+class Reader:
+    """Looks at claimed correlations, and remembers those it has seen."""
+
+    def __init__(self, application: RemoteProcessSync) -> None:
+        self._application = application
+        self._remembered = Remembered()
+
+    def look(self, lanes: Sequence[ClaimedIn]) -> list[Docket]:
+        """What there is to judge; brings the configuration up to date too."""
+        dockets = [
+            Docket(lane, self._remembered.take(lane.correlation_id)) for lane in lanes
+        ]
+        self._read(dockets)
+        for docket in dockets:
+            self._bring_up(docket)
+            docket.changes = [
+                (sequence, captured)
+                for sequence, captured in sorted(docket.changes, key=itemgetter(0))
+                if sequence < docket.stops_at and captured.member not in docket.written
+            ]
+        self._find_owners(
+            [d for d in dockets if d.changes and not d.correlation.opened]
+        )
+        return dockets
+
+    def remember(self, correlation: Correlation) -> None:
+        """It is now as its stream says, at the version it has."""
+        self._remembered.keep(correlation)
+
+    def _read(self, dockets: Sequence[Docket]) -> None:
+        mapper = self._application.event_mapper
+        most = min(max(TURN_MAX // len(dockets), CHANGES_MIN), CHANGES_MAX)
+        ids = [docket.lane.correlation_id for docket in dockets]
+        seen = [docket.correlation.version for docket in dockets]
+        configuration = self._application.configuration
+        for place, *row in self._ask(LOOK, ids, seen, most, most):
+            if place:
+                dockets[place - 1].note(mapper, *row)
+            elif row[2] > configuration.current.position:
+                configuration.refresh()
+
+    def _bring_up(self, docket: Docket) -> None:
+        """Fold what happened since; captures only move the version."""
+        correlation = docket.correlation
+        for event in sorted(docket.events, key=attrgetter("originator_version")):
+            correlation.version = event.originator_version - 1
+            event.mutate(correlation)
+        correlation.version = docket.head
+        if docket.changes:
+            correlation.domain = docket.changes[0][1].domain
+
+    def _find_owners(self, unopened: Sequence[Docket]) -> None:
+        if not unopened:
+            return
+        firsts = [docket.changes[0][1] for docket in unopened]
+        rows = self._ask(
+            OWNERS,
+            [first.domain for first in firsts],
+            [UUID(first.definition) for first in firsts],
+            [first.member for first in firsts],
+            [first.record_id for first in firsts],
+            [first.system for first in firsts],
+            [f.timestamp if f.external_id is None else None for f in firsts],
+        )
+        for place, owner, is_making in rows:
+            docket = unopened[place - 1]
+            docket.is_making = is_making
+            docket.owner = owner if owner != docket.lane.correlation_id else None
+
+    def _ask(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
+        with self._application.datastore.get_connection() as conn:
+            cursor = conn.cursor(row_factory=tuple_row, binary=True)
+            return cursor.execute(sql, params, prepare=True).fetchall()
+
+
+class Remembered:
+    """Correlations as of a version, those used last; of bounded size in all."""
+
+    def __init__(self, parts_max: int = REMEMBERED_MAX) -> None:
+        self._known: OrderedDict[UUID, tuple[Correlation, int]] = OrderedDict()
+        self._parts = 0
+        self._parts_max = parts_max
+
+    def take(self, key: UUID) -> Correlation:
+        """What is remembered of it, or a blank one; forgotten until it is kept."""
+        correlation, parts = self._known.pop(key, (None, 0))
+        self._parts -= parts
+        return correlation or Correlation.blank(key, EPOCH)
+
+    def keep(self, correlation: Correlation) -> None:
+        parts = 1 + len(correlation.pending) + len(correlation.entry_ids)
+        self._known[correlation.id] = correlation, parts
+        self._parts += parts
+        while self._parts > self._parts_max and len(self._known) > 1:
+            _, (_, parts) = self._known.popitem(last=False)
+            self._parts -= parts
