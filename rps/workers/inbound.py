@@ -91,26 +91,30 @@ SELECT 0, {Kind.CONFIGURED}, 0,
 """  # noqa: S608 - constants of our own
 # Whose record a change is of that nobody has opened a correlation for here. Without an
 # owner: whether creates are under way at its member, begun before it was captured; the
-# record may be the one they make.
+# record may be the one they make. Leases are few: found once, by their own index.
 OWNERS = """
-SELECT u.place, l.correlation_id, l.correlation_id IS NULL AND u.captured_at IS NOT NULL
-   AND (EXISTS (
-        SELECT FROM lanes w JOIN outbound_queue q ON q.message_id = w.head_message
-        WHERE w.holder IS NOT NULL AND w.direction = 'out'
-          AND w.domain = u.domain AND w.system = u.system
-          AND q.definition = u.definition AND q.member = u.member
-          AND q.operation = 'create' AND q.made_at <= u.captured_at
-    ) OR EXISTS (
-        SELECT FROM outbound_queue q
-        WHERE q.domain = u.domain AND q.status = 'uncertain' AND q.system = u.system
-          AND q.definition = u.definition AND q.member = u.member
-          AND q.operation = 'create' AND q.made_at <= u.captured_at
-    ))
+WITH held AS MATERIALIZED (
+    SELECT head_message FROM lanes WHERE holder IS NOT NULL
+), making AS MATERIALIZED (
+    SELECT q.domain, q.system, q.definition, q.member, min(q.made_at) AS since
+    FROM (
+        SELECT o.* FROM held JOIN outbound_queue o ON o.message_id = held.head_message
+        UNION ALL
+        SELECT o.* FROM outbound_queue o
+        WHERE o.domain = ANY(%b::text[]) AND o.status = 'uncertain'
+    ) q
+    WHERE q.operation = 'create'
+    GROUP BY 1, 2, 3, 4
+)
+SELECT u.place, l.correlation_id,
+       l.correlation_id IS NULL AND coalesce(m.since <= u.captured_at, false)
 FROM unnest(%b::text[], %b::uuid[], %b::text[], %b::text[], %b::text[],
             %b::timestamptz[])
      WITH ORDINALITY
      AS u(domain, definition, member, record_id, system, captured_at, place)
 LEFT JOIN links l USING (domain, definition, member, record_id)
+LEFT JOIN making m ON (m.domain, m.system, m.definition, m.member)
+                    = (u.domain, u.system, u.definition, u.member)
 """
 
 
@@ -215,6 +219,7 @@ class Reader:
         firsts = [docket.changes[0][1] for docket in unopened]
         rows = self._ask(
             OWNERS,
+            list({first.domain for first in firsts}),
             [first.domain for first in firsts],
             [UUID(first.definition) for first in firsts],
             [first.member for first in firsts],
