@@ -13,7 +13,8 @@ CREATE TABLE links (
     correlation_id uuid NOT NULL,
     revision text,
     PRIMARY KEY (domain, definition, member, record_id),
-    UNIQUE (domain, correlation_id, member)
+    -- the correlation first, else plans made while it is small take it for the key above
+    UNIQUE (correlation_id, member, domain)
 );
 
 -- which changes have come in: a change id is taken once per definition
