@@ -45,20 +45,32 @@ def install(flask_app: Flask, parts: Parts) -> None:
         policy = policies.get(request.endpoint or "")
         if policy is None or policy.roles is None:
             return  # no such route, or one for everybody
-        g.principal = _principal(parts, fresh=policy.fresh)
-        _require(policy, g.principal)
-        g.policy = policy
+        g.principal = admitted(parts, policy, authorization())
 
     flask_app.before_request(guard)
 
 
-def allow(configuration: Configuration, now: datetime) -> None:
-    """Raise what the guard would raise if it saw this configuration."""
-    _require(g.policy, authenticate(_bearer(), configuration, now))
+def admitted(parts: Parts, policy: Policy, authorization: str) -> Principal:
+    """Whose token the header holds; raises NotAuthenticated, RoleMissing."""
+    who = _principal(parts, _bearer(authorization), fresh=policy.fresh)
+    _require(policy, who)
+    return who
+
+
+def allow(
+    policy: Policy, authorization: str, configuration: Configuration, now: datetime
+) -> None:
+    """Raise what `admitted` would raise if it saw this configuration."""
+    _require(policy, authenticate(_bearer(authorization), configuration, now))
+
+
+def authorization() -> str:
+    """The request's header of that name."""
+    return request.headers.get("Authorization", "")
 
 
 def _require(policy: Policy, who: Principal) -> None:
-    if policy.roles is not None and not policy.roles & who.roles:
+    if policy.roles is not None and policy.roles.isdisjoint(who.roles):
         raise RoleMissing(policy.roles)
 
 
@@ -67,8 +79,7 @@ def principal() -> Principal:
     return cast("Principal", g.principal)
 
 
-def _principal(parts: Parts, *, fresh: bool) -> Principal:
-    token = _bearer()
+def _principal(parts: Parts, token: str, *, fresh: bool) -> Principal:
     reader = parts.application.configuration
     now = parts.clock()
     if fresh:
@@ -80,8 +91,7 @@ def _principal(parts: Parts, *, fresh: bool) -> Principal:
         return authenticate(token, reader.refresh(), now)
 
 
-def _bearer() -> str:
-    written = request.headers.get("Authorization", "")
+def _bearer(written: str) -> str:
     if written[: len(_SCHEME)].lower() != _SCHEME:
         raise NotAuthenticated("no bearer token")
     return written[len(_SCHEME) :].strip()[:_TOKEN_CHARACTERS]

@@ -15,6 +15,7 @@ from rps.http.audit import Audit
 from rps.http.changes import Changes
 from rps.http.correlations import Correlations
 from rps.http.definitions import Definitions
+from rps.http.door import BODY_BYTES_MAX, SECURED, Door, raise_again
 from rps.http.errors import TABLE
 from rps.http.inputs import QueryRefused
 from rps.http.observability import Observability
@@ -25,8 +26,6 @@ from rps.http.systems import Systems
 
 if TYPE_CHECKING:
     from rps.http.parts import Parts
-
-BODY_BYTES_MAX = 1024 * 1024
 
 
 def create_app(parts: Parts) -> Flask:
@@ -39,12 +38,14 @@ def create_app(parts: Parts) -> Flask:
     flask_app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     observability = Observability(parts)
     observability.count(flask_app)
+    flask_app.before_request(raise_again)
     flask_app.before_request(_refuse_nul)
     flask_app.after_request(_secured)
     flask_app.after_request(partial(_look_after_connections, parts))
     document = openapi.OpenApi()
+    changes = Changes(parts)
     resources = {
-        "changes": Changes(parts),
+        "changes": changes,
         "definitions": Definitions(parts),
         "systems": Systems(parts),
         "domains": Domains(parts),
@@ -62,6 +63,8 @@ def create_app(parts: Parts) -> Flask:
     flask_app.before_request(lambda: _refuse_query(flask_app))
     problems.install(flask_app, TABLE)
     document.document = openapi.describe(flask_app)
+    door = Door(flask_app.wsgi_app, parts, changes, observability.counted)
+    flask_app.wsgi_app = door  # type: ignore[method-assign]  # as Flask suggests
     return flask_app
 
 
@@ -85,7 +88,6 @@ def _refuse_query(flask_app: Flask) -> None:
 
 
 def _secured(response: Response) -> Response:
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Cache-Control", "no-store")
-    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    for name, value in SECURED:
+        response.headers.setdefault(name, value)
     return response

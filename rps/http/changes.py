@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from flask import Response, g, request
@@ -15,12 +16,12 @@ from werkzeug.exceptions import UnsupportedMediaType
 from rps.application.capture import Poster
 from rps.domain.aggregate import identity
 from rps.http import json_body
-from rps.http.access import allow, principal
+from rps.http.access import allow, authorization, principal
 from rps.http.answers import JSON, NDJSON, answer
 from rps.http.change_progress import ChangeProgress
 from rps.http.change_schema import CHANGE_SCHEMA, CHANGES_MAX, all_checked, checked
 from rps.http.change_stream import ChangeStream, shown
-from rps.http.errors import ChangeIdRepeated, place_of
+from rps.http.errors import ChangeIdRepeated
 from rps.http.inputs import HeaderRefused, Shape, Text, query, raw_body
 from rps.http.routes import ADMIN, READERS, allowed, route
 
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rps.application.capture import Receipt
+    from rps.application.configuration import Configuration
+    from rps.application.tokens import Principal
     from rps.http.parts import Parts
+    from rps.http.routes import Policy
 
 STREAM_BYTES_MAX = 16 * 1024 * 1024
 WAIT_SECONDS_MAX = 30
@@ -50,6 +54,17 @@ CHANGES_SCHEMA: Mapping[str, Any] = {
     ]
 }
 COMPONENTS = {"Change": CHANGE_SCHEMA}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who posts changes, and what the request's headers say about them."""
+
+    who: Principal
+    authorization: str
+    idempotency_key: str | None = None
+    traceparent: str = ""
+    request_id: str = ""
 
 
 class WhichChange(Shape):
@@ -79,18 +94,23 @@ class Changes:
             return self._stream()
         if request.mimetype != JSON or request.content_encoding:
             raise UnsupportedMediaType(f"send {JSON} or {NDJSON}, not compressed")
-        body = raw_body()
-        poster = _poster(body)
+        asked, body = _asked(), raw_body()
+        poster = _poster(asked, body)
         posted = json_body.decode(body, limits=LIMITS)
         g.single_change = isinstance(posted, dict)
+        return answer(self.taken(asked, poster, posted), 202)
+
+    def taken(self, asked: Asked, poster: Poster, posted: Any) -> dict[str, Any]:
+        """Commit what was posted; the answer to it.
+
+        Raises ValidationError, ChangeIdRepeated and what the intake raises.
+        """
         changes = _checked(posted)
         for index, change in enumerate(changes):
             self._identify(poster, change, index)
         _refuse_repeated(changes)
-        receipts = self._capture(poster, changes)
-        if g.single_change:
-            return answer(shown(receipts[0]), 202)
-        return answer({"receipts": [shown(receipt) for receipt in receipts]}, 202)
+        receipts = [shown(each) for each in self._capture(asked, poster, changes)]
+        return receipts[0] if isinstance(posted, dict) else {"receipts": receipts}
 
     @route(
         "GET",
@@ -114,24 +134,27 @@ class Changes:
         return answer(seen)
 
     def _capture(
-        self, poster: Poster, changes: Sequence[Mapping[str, Any]]
+        self, asked: Asked, poster: Poster, changes: Sequence[Mapping[str, Any]]
     ) -> list[Receipt]:
         now = self._clock()
-        return self._intake.capture(
-            poster, changes, now, lambda configuration: allow(configuration, now)
-        )
+
+        def still_allowed(configuration: Configuration) -> None:
+            allow(POSTING, asked.authorization, configuration, now)
+
+        return self._intake.capture(poster, changes, now, still_allowed)
 
     def _stream(self) -> Response:
         request.max_content_length = STREAM_BYTES_MAX
         g.single_change = True
         source: json_body.Stream = request.stream
-        poster = _poster(b"")
+        asked = _asked()
+        poster = _poster(asked, b"")
         if poster.idempotency_key:
             # The key belongs to the whole body: it has to be read to be told apart.
             body = raw_body()
-            poster, source = _poster(body), BytesIO(body)
+            poster, source = _poster(asked, body), BytesIO(body)
         stream = ChangeStream(
-            capture=lambda changes: self._capture(poster, changes),
+            capture=lambda changes: self._capture(asked, poster, changes),
             identify=lambda change, number: self._identify(poster, change, number),
         )
         receipts = stream.receive(json_body.lines(source))
@@ -148,30 +171,47 @@ class Changes:
         change["change_id"] = str(made)
 
 
-def _poster(body: bytes) -> Poster:
-    who = principal()
-    key = request.headers.get("Idempotency-Key")
+POSTING: Policy = cast("Any", Changes.post_changes).policy
+
+
+def _asked() -> Asked:
+    headers = request.headers
+    return Asked(
+        principal(),
+        authorization(),
+        headers.get("Idempotency-Key"),
+        headers.get("traceparent", ""),
+        headers.get("X-Request-Id", ""),
+    )
+
+
+def poster_of(asked: Asked) -> Poster:
+    """Who posts without an idempotency key."""
+    return Poster(asked.who.domain, asked.who.account, trace_id=_trace_id(asked))
+
+
+def _poster(asked: Asked, body: bytes) -> Poster:
+    who, key = asked.who, asked.idempotency_key
     if key is None:
-        return Poster(who.domain, who.account, trace_id=_trace_id())
+        return poster_of(asked)
     if not _VISIBLE.fullmatch(key):
         detail = f"give 1 to {KEY_MAX} visible ASCII characters"
         raise HeaderRefused("Idempotency-Key", detail)
-    asked = f"{request.method} {request.path}\n".encode()
+    line = f"{request.method} {request.path}\n".encode()
     return Poster(
         who.domain,
         who.account,
         idempotency_key=f"{who.account}:{key}",
-        request_fingerprint=sha256(asked + body).hexdigest(),
-        trace_id=_trace_id(),
+        request_fingerprint=sha256(line + body).hexdigest(),
+        trace_id=_trace_id(asked),
     )
 
 
-def _trace_id() -> str:
+def _trace_id(asked: Asked) -> str:
     """The caller's trace; a header that is not one counts as none (W3C)."""
-    if found := _TRACE.fullmatch(request.headers.get("traceparent", "")):
+    if found := _TRACE.fullmatch(asked.traceparent):
         return found[1]
-    request_id = request.headers.get("X-Request-Id", "")
-    return request_id if _VISIBLE.fullmatch(request_id) else ""
+    return asked.request_id if _VISIBLE.fullmatch(asked.request_id) else ""
 
 
 def _checked(posted: Any) -> list[dict[str, Any]]:
@@ -187,6 +227,4 @@ def _refuse_repeated(changes: Sequence[Mapping[str, Any]]) -> None:
     for index, change in enumerate(changes):
         first = seen.setdefault((change["system"], change["change_id"]), index)
         if first != index:
-            raise ChangeIdRepeated(
-                f"{place_of(first, 'change_id')}", f"{place_of(index, 'change_id')}"
-            )
+            raise ChangeIdRepeated(f"/{first}/change_id", f"/{index}/change_id")

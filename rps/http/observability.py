@@ -84,13 +84,19 @@ class Observability:
             named = rule.rule if rule is not None else UNMATCHED
             # An unknown method is the caller's text: it must not become a label.
             method = request.method if rule is not None else "any"
-            self._requests.labels(method, named, str(response.status_code)).inc()
-            seconds = time.perf_counter() - g.get("started", time.perf_counter())
-            self._seconds.labels(method, named).observe(seconds)
+            self.counted(method, named, response.status_code, g.get("started"))
             return response
 
         flask_app.before_request(started)
         flask_app.after_request(answered)
+
+    def counted(
+        self, method: str, named: str, status: int, started: float | None
+    ) -> None:
+        """Count one request, and its time since `started` on the performance clock."""
+        now = time.perf_counter()
+        self._requests.labels(method, named, str(status)).inc()
+        self._seconds.labels(method, named).observe(now - (started or now))
 
     def _missing(self) -> list[str]:
         """Migrations still to be applied; once there are none it stays so."""
