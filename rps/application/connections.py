@@ -81,5 +81,6 @@ class Connections:
                 dedupe=settings.get("dedupe", True),
                 conditional_write=settings.get("conditional_write", True),
                 read_back=settings.get("read_back", True),
+                batch=settings.get("batch", 1),
             ),
         )

@@ -20,6 +20,7 @@ from rps.cli.terminal import (
     show_json,
 )
 from rps.connectors.addresses import url_refusal
+from rps.connectors.batch import MESSAGES_MAX
 from rps.connectors.signature import Signer
 from rps.connectors.transport import Transport
 from rps.domain.remote_system import RemoteSystem
@@ -71,6 +72,13 @@ def list_systems(output: str) -> None:
 @click.option("--no-dedupe", is_flag=True, help="It may apply a message id twice.")
 @click.option("--no-conditional-write", is_flag=True, help="It ignores If-Match.")
 @click.option("--no-read-back", is_flag=True, help="Its records cannot be read.")
+@click.option(
+    "--batch",
+    type=click.IntRange(1, MESSAGES_MAX),
+    default=1,
+    show_default=True,
+    help="Messages that a request to it may carry.",
+)
 @domain_option
 @output_option
 def add(
@@ -83,6 +91,7 @@ def add(
     no_dedupe: bool,
     no_conditional_write: bool,
     no_read_back: bool,
+    batch: int,
     domain: str,
     output: str,
 ) -> None:
@@ -93,13 +102,15 @@ def add(
     if refusal := url_refusal(url):
         raise click.BadParameter(refusal, param_hint="--url")
     given = secret_file.read().strip() if secret_file else None
-    settings = {
+    settings: dict[str, Any] = {
         "url": url,
         "secrets": [name],
         "dedupe": not no_dedupe,
         "conditional_write": not no_conditional_write,
         "read_back": not no_read_back,
     }
+    if batch > 1:
+        settings["batch"] = batch
     with open_session() as session:
         made_secret = _keep_secret(session, domain, name, given)
         _, made = session.application.register_system(

@@ -1,6 +1,7 @@
 """An application that takes messages: signed JSON over http (Standard Webhooks).
 
     POST {url}/messages                       200 {"record_id", "revision", "fields"}
+    POST {url}/batches                        many of them in one request (`batch.py`)
     GET  {url}/messages/{delivery_id}         200 the answer given then; 404 never seen
     GET  {url}/records/{table}/{record_id}    200 {"record_id", "revision", "fields",
                                                    "deleted", "updated_at"}; 404
@@ -17,25 +18,23 @@ import hashlib
 import os
 import re
 import time
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 import orjson
 
-from rps.connectors.shown import ShownRecord, parsed, shown_record, snapshot
+from rps.connectors import batch as batches
+from rps.connectors import meaning
+from rps.connectors.meaning import REFUSING
+from rps.connectors.shown import parsed, shown_record, snapshot
 from rps.connectors.signature import Signer
-from rps.connectors.transport import Answer, NoAnswer, NotSent
+from rps.connectors.transport import Answer, NoAnswer, NotSent, Request
 from rps.domain.delivery import (
-    Delivered,
     Exchange,
     Found,
-    Gone,
     Missing,
     Moved,
-    NeedsCredentials,
     NotApplied,
     Refused,
     Unavailable,
@@ -43,43 +42,39 @@ from rps.domain.delivery import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from rps.connectors.transport import Said
     from rps.domain.delivery import Capabilities, Outcome, Reading, Settlement, Write
 
-RETRY_AFTER_SECONDS_MAX = 24 * 3600.0
-_DETAIL_CHARACTERS = 500
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+")
-_UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _REVISION = re.compile(r"[\x21\x23-\x7e]{1,255}")  # what an entity tag may hold
-_SECONDS = re.compile(r"[0-9]{1,10}")
 # These 5xx say that the request was turned away; after any other the work may be done.
 _TURNED_AWAY = (
     HTTPStatus.NOT_IMPLEMENTED,
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.HTTP_VERSION_NOT_SUPPORTED,
 )
-_REFUSING = frozenset(range(400, 500)) - {408, 425, 429}  # those three pass with time
+
+
+# These say why the whole of a batch was not taken, not what is wrong with a message.
+_REFUSING_WHOLE = REFUSING - {401, 403, 410}
 
 
 class Wire(Protocol):
-    """What of the transport is needed; see `Transport.request`."""
+    """What of the transport is needed."""
 
-    def request(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        body: bytes = b"",
-        *,
-        retry_safe: bool = False,
-    ) -> Answer | NotSent | NoAnswer: ...
+    def send(self, request: Request) -> Said: ...
+
+    def send_many(
+        self, requests: Sequence[Request]
+    ) -> Iterator[list[tuple[int, Said]]]: ...
 
 
 class PushConnector:
     """Raises SecretUnusable when one of `secrets` is no secret.
 
-    `clock` gives seconds of the epoch, `random_bytes` n bytes for the ids of reads.
+    `clock` gives seconds of the epoch, `random_bytes` n bytes for the ids of reads and
+    batches.
     """
 
     def __init__(
@@ -104,30 +99,132 @@ class PushConnector:
         return self._capabilities
 
     def write(self, write: Write) -> Outcome:
+        request = self._single(write)
+        if isinstance(request, Refused):
+            return request
+        said = self._transport.send(request)
+        return self._judged(write, said, meaning.exchange_of(request.body, said))
+
+    def write_many(
+        self, writes: Sequence[Write]
+    ) -> Iterator[list[tuple[int, Outcome]]]:
+        if self._capabilities.batch > 1 and len(writes) > 1:
+            return self._batched(writes)
+        return self._side_by_side(list(enumerate(writes)))
+
+    def _side_by_side(
+        self, writes: Sequence[tuple[int, Write]]
+    ) -> Iterator[list[tuple[int, Outcome]]]:
+        """One request a message, each on a connection of its own."""
+        requests: list[Request] = []
+        sent: list[tuple[int, Write]] = []
+        refused: list[tuple[int, Outcome]] = []
+        for place, write in writes:
+            request = self._single(write)
+            if isinstance(request, Refused):
+                refused.append((place, request))
+            else:
+                requests.append(request)
+                sent.append((place, write))
+        if refused:
+            yield refused
+        for came in self._transport.send_many(requests):
+            told = []
+            for at, said in came:
+                exchange = meaning.exchange_of(requests[at].body, said)
+                place, write = sent[at]
+                told.append((place, self._judged(write, said, exchange)))
+            yield told
+
+    def _single(self, write: Write) -> Request | Refused:
         try:
-            body = _written(write)
+            body = orjson.dumps(_message(write), option=orjson.OPT_SORT_KEYS)
             headers = self._headers(write, body)
         except (orjson.JSONEncodeError, ValueError) as error:
             return Refused(f"the message cannot be put into a request: {error}")
         url = f"{self._url}/messages"
-        said = self._transport.request(
-            "POST", url, headers, body, retry_safe=self._capabilities.dedupe
+        return Request("POST", url, headers, body, self._capabilities.dedupe)
+
+    def _batched(self, writes: Sequence[Write]) -> Iterator[list[tuple[int, Outcome]]]:
+        messages: list[batches.Part] = []
+        refused: list[tuple[int, Outcome]] = []
+        for place, write in enumerate(writes):
+            try:
+                document = {"id": write.delivery_id, **_message(write)}
+                message = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+                messages.append((place, message))
+            except (orjson.JSONEncodeError, ValueError) as error:
+                detail = f"the message cannot be put into a request: {error}"
+                refused.append((place, Refused(detail)))
+        if refused:
+            yield refused
+        for part in batches.parts_of(messages):
+            yield from self._batch_sent(writes, part)
+
+    def _batch_sent(
+        self, writes: Sequence[Write], part: Sequence[batches.Part]
+    ) -> Iterator[list[tuple[int, Outcome]]]:
+        """One request. A refusal of the whole says nothing about any one message, so
+        then they go one by one."""
+        body = batches.body_of(part)
+        request_id = f"batch_{self._random_bytes(16).hex()}"
+        headers = self._signer.headers(request_id, int(self._clock()), body)
+        headers["Content-Type"] = "application/json"
+        said = self._transport.send(
+            Request(
+                *("POST", f"{self._url}/batches", headers, body),
+                self._capabilities.dedupe,
+                batches.answer_bytes(len(part)),
+            )
         )
-        exchange = _exchange(body, said)
+        if isinstance(said, Answer) and said.status in _REFUSING_WHOLE:
+            yield from self._side_by_side([(at, writes[at]) for at, _ in part])
+        else:
+            yield self._receipted(writes, part, said)
+
+    def _receipted(
+        self, writes: Sequence[Write], part: Sequence[batches.Part], said: Said
+    ) -> list[tuple[int, Outcome]]:
+        if not (isinstance(said, Answer) and meaning.is_success(said.status)):
+            return [
+                (at, self._judged(writes[at], said, meaning.exchange_of(message, said)))
+                for at, message in part
+            ]
+        receipts = batches.receipts_of(said.body)
+        told: list[tuple[int, Outcome]] = []
+        for at, message in part:
+            write = writes[at]
+            receipt = receipts.get(write.delivery_id)
+            if receipt is None:
+                exchange = Exchange(
+                    hashlib.sha256(message).hexdigest(), seconds=said.seconds
+                )
+                lost = Uncertain("the answer has no receipt for the message", exchange)
+                told.append((at, lost))
+                continue
+            one = batches.as_answer(receipt, said.seconds)
+            told.append(
+                (at, self._judged(write, one, meaning.exchange_of(message, one)))
+            )
+        return told
+
+    def _judged(self, write: Write, said: Said, exchange: Exchange) -> Outcome:
         match said:
             case NotSent():
                 return Unavailable(said.detail, exchange=exchange)
             case NoAnswer():
                 return Uncertain(said.detail, exchange)
-        if _is_success(said.status):
-            return _delivered(write, shown_record(parsed(said.body)), exchange)
+        if meaning.is_success(said.status):
+            return meaning.delivered(write, shown_record(parsed(said.body)), exchange)
         if write.operation == "delete" and said.status == HTTPStatus.NOT_FOUND:
-            return _delivered(write, None, exchange)  # gone already: what was asked
+            return meaning.delivered(
+                write, None, exchange
+            )  # gone already: what was asked
         if said.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not (
             said.status in _TURNED_AWAY or self._repeatable(write)
         ):
-            return Uncertain(_detail(said), exchange)
-        return _classified(said, exchange, self._clock())
+            return Uncertain(meaning.detail_of(said), exchange)
+        return meaning.classified(said, exchange, self._clock())
 
     def settle(self, write: Write) -> Settlement:
         """Unavailable here means: not found out, ask again; not: nothing was written.
@@ -144,10 +241,10 @@ class PushConnector:
             if write.operation == "create":
                 return self._settle_create(write)
             return NotApplied("the system has not seen the message", exchange)
-        if _is_success(said.status):
+        if meaning.is_success(said.status):
             record = shown_record(parsed(said.body))
             if record is not None:
-                return _delivered(write, record, exchange)
+                return meaning.delivered(write, record, exchange)
             return self._unsettled("the stored answer is unreadable", exchange)
         return self._unfound(said, exchange)
 
@@ -157,13 +254,13 @@ class PushConnector:
             return Unavailable(said.detail, exchange=exchange)
         # 410 is about this record; it says nothing about the system.
         if said.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
-            return Missing(_detail(said))
-        if _is_success(said.status):
+            return Missing(meaning.detail_of(said))
+        if meaning.is_success(said.status):
             record = shown_record(parsed(said.body))
             if record is None:
                 return Refused("the answer is not a record", exchange)
             return snapshot(record, record_id)
-        outcome = _classified(said, exchange, self._clock())
+        outcome = meaning.classified(said, exchange, self._clock())
         if isinstance(outcome, Moved):
             return Refused(outcome.detail, exchange)
         return outcome
@@ -172,7 +269,7 @@ class PushConnector:
         said, _ = self._got("ping")
         if not isinstance(said, Answer):
             return False, said.detail
-        return _is_success(said.status), _detail(said)
+        return meaning.is_success(said.status), meaning.detail_of(said)
 
     def _settle_create(self, write: Write) -> Settlement:
         """The record may exist although the message was forgotten: look for our id."""
@@ -182,7 +279,7 @@ class PushConnector:
             return Unavailable(said.detail, exchange=exchange)
         if said.status == HTTPStatus.NOT_FOUND:
             return NotApplied("the system has neither message nor record", exchange)
-        if not _is_success(said.status):
+        if not meaning.is_success(said.status):
             return self._unfound(said, exchange)
         found = (parsed(said.body) or {}).get("records")
         if not isinstance(found, list):
@@ -198,7 +295,7 @@ class PushConnector:
         return Found(snapshot(record, record.record_id), exchange)
 
     def _unfound(self, said: Answer, exchange: Exchange) -> Settlement:
-        outcome = _classified(said, exchange, self._clock())
+        outcome = meaning.classified(said, exchange, self._clock())
         if isinstance(outcome, Moved | Refused):
             return self._unsettled(outcome.detail, exchange)
         return outcome
@@ -220,109 +317,43 @@ class PushConnector:
             names = (quote(name, safe="/:@") for name in write.origin)
             headers["X-Sync-Origin"] = ",".join(names)
         if write.if_match is not None:
-            if _REVISION.fullmatch(write.if_match) is None:
-                raise ValueError("the revision does not fit into If-Match")
             headers["If-Match"] = f'"{write.if_match}"'
         return headers
 
-    def _got(self, path: str) -> tuple[Answer | NotSent | NoAnswer, Exchange]:
+    def _got(self, path: str) -> tuple[Said, Exchange]:
         read_id = f"read_{self._random_bytes(16).hex()}"
         headers = self._signer.headers(read_id, int(self._clock()), b"")
         url = f"{self._url}/{path}"
-        said = self._transport.request("GET", url, headers, retry_safe=True)
-        return said, _exchange(b"", said)
+        said = self._transport.send(Request("GET", url, headers, retry_safe=True))
+        return said, meaning.exchange_of(b"", said)
 
 
-def _written(write: Write) -> bytes:
-    """The same write gives the same bytes, on every node and in every year."""
-    return orjson.dumps(
-        {
-            "type": write.process_event,
-            "operation": write.operation,
-            "correlation_id": write.correlation_id,
-            "table": write.table,
-            "record_id": write.record_id,
-            "if_match": write.if_match,
-            "fields": dict(write.fields),
-            "entries": [
-                {
-                    "id": entry.id,
-                    "journal": entry.journal,
-                    "text": entry.text,
-                    "author": entry.author,
-                    "written_at": entry.written_at,
-                }
-                for entry in write.entries
-            ],
-            "origin": write.origin,
-            "hop": write.hop,
-        },
-        option=orjson.OPT_SORT_KEYS,
-    )
-
-
-def _delivered(
-    write: Write, record: ShownRecord | None, exchange: Exchange
-) -> Delivered:
-    kept = record or ShownRecord()
-    return Delivered(
-        record_id=kept.record_id or write.record_id or write.correlation_id,
-        revision=kept.revision,
-        stored=kept.fields,
-        exchange=exchange,
-    )
-
-
-def _classified(
-    said: Answer, exchange: Exchange, now: float
-) -> NeedsCredentials | Gone | Moved | Refused | Unavailable:
-    """An answer other than 2xx (`postgres-and-delivery.md`, answer classes)."""
-    detail = _detail(said)
-    match said.status:
-        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-            return NeedsCredentials(detail, exchange)
-        case HTTPStatus.CONFLICT | HTTPStatus.PRECONDITION_FAILED:
-            return Moved(detail, exchange)
-        case HTTPStatus.GONE:
-            return Gone(detail, exchange)
-        case status if status in _REFUSING:
-            return Refused(detail, exchange)
-        case _:
-            return Unavailable(detail, _retry_after(said, now), exchange)
-
-
-def _is_success(status: int) -> bool:
-    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
-
-
-def _detail(said: Answer) -> str:
-    """The status, and what a problem+json says, short and on one line."""
-    problem = parsed(said.body) or {}
-    texts = (problem.get("title"), problem.get("detail"))
-    parts = [f"answered {said.status}", *(t for t in texts if isinstance(t, str) and t)]
-    return _CONTROLS.sub(" ", ": ".join(parts))[:_DETAIL_CHARACTERS]
-
-
-def _retry_after(said: Answer, now: float) -> float | None:
-    """Seconds to wait, 0 to 24 h, from a number or a date; None where neither."""
-    text = said.headers.get("Retry-After", "").strip()[:64]
-    if _SECONDS.fullmatch(text):
-        return min(float(text), RETRY_AFTER_SECONDS_MAX)
-    try:
-        until = parsedate_to_datetime(text)
-        zoned = until if until.tzinfo else until.replace(tzinfo=UTC)
-        seconds = (zoned - datetime.fromtimestamp(now, UTC)).total_seconds()
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return min(max(seconds, 0.0), RETRY_AFTER_SECONDS_MAX)
-
-
-def _exchange(body: bytes, said: Answer | NotSent | NoAnswer) -> Exchange:
-    sha256 = hashlib.sha256(body).hexdigest()
-    if not isinstance(said, Answer):
-        return Exchange(sha256, seconds=said.seconds)
-    text = _UNSTORABLE.sub("\ufffd", said.body.decode("utf-8", "replace"))
-    return Exchange(sha256, said.status, text, said.seconds)
+def _message(write: Write) -> dict[str, Any]:
+    """Written with sorted keys, the same write gives the same bytes on every node and
+    in every year. Raises ValueError for a revision that is none."""
+    if write.if_match is not None and _REVISION.fullmatch(write.if_match) is None:
+        raise ValueError("the revision does not fit into If-Match")
+    return {
+        "type": write.process_event,
+        "operation": write.operation,
+        "correlation_id": write.correlation_id,
+        "table": write.table,
+        "record_id": write.record_id,
+        "if_match": write.if_match,
+        "fields": dict(write.fields),
+        "entries": [
+            {
+                "id": entry.id,
+                "journal": entry.journal,
+                "text": entry.text,
+                "author": entry.author,
+                "written_at": entry.written_at,
+            }
+            for entry in write.entries
+        ],
+        "origin": write.origin,
+        "hop": write.hop,
+    }
 
 
 def _quoted(part: str) -> str:

@@ -28,7 +28,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from rps.connectors import addresses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from rps.config import Network
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 # Servers close idle connections after 5 s (gunicorn) to 75 s (nginx). One that is about
 # to be closed loses the request sent on it, so what has been quiet is not used again.
 IDLE_SECONDS = 20.0
+RESPONSE_BYTES = 65536
 _CANDIDATES_TRIED = 4
 _THREADS_PER_HOST = 64
 _HOSTS = 256
@@ -73,6 +74,25 @@ class NoAnswer:
 
     detail: str
     seconds: float = 0.0
+
+
+Said = Answer | NotSent | NoAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`retry_safe`: doing it twice is doing it once (GET, or deduplicated by id); then
+    a connection found to be closed while idle costs one more try on a new one, within
+    the same deadline. `url` is ASCII, names in other scripts as punycode.
+    `response_bytes` of the answer are kept.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+    retry_safe: bool = False
+    response_bytes: int = RESPONSE_BYTES
 
 
 @dataclass(slots=True)
@@ -286,7 +306,6 @@ class Transport:
         *,
         connect_seconds: float = 5.0,
         total_seconds: float = 30.0,
-        response_bytes: int = 65536,
         resolve: Resolver = addresses.resolve,
         ca_file: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -299,7 +318,6 @@ class Transport:
         self._dialer = _Dialer(allow_networks, resolve, connect_seconds, clock)
         self._adapter = _Adapter(self._dialer, trust)
         self._clock = clock
-        self._response_bytes = response_bytes
         self._seconds = (connect_seconds, total_seconds)
 
     def request(
@@ -310,50 +328,55 @@ class Transport:
         body: bytes = b"",
         *,
         retry_safe: bool = False,
-    ) -> Answer | NotSent | NoAnswer:
-        """Send once; never raises for what the other side or the network does.
+    ) -> Said:
+        return self.send(Request(method, url, headers, body, retry_safe))
 
-        `retry_safe`: doing it twice is doing it once (GET, or deduplicated by id); then
-        a connection found to be closed while idle costs one more try on a new one,
-        within the same deadline. `url` is ASCII, names in other scripts as punycode.
-        """
-        if (reason := addresses.url_refusal(url)) is not None:
+    def send_many(
+        self, requests: Sequence[Request]
+    ) -> Iterator[list[tuple[int, Said]]]:
+        for place, request in enumerate(requests):
+            yield [(place, self.send(request))]
+
+    def send(self, request: Request) -> Said:
+        """Send once; never raises for what the other side or the network does."""
+        if (reason := addresses.url_refusal(request.url)) is not None:
             return NotSent(reason)
-        prepared = _prepared(method, url, headers, body)
+        prepared = _prepared(request)
         attempt = _Attempt(self._clock, self._clock() + self._seconds[1])
-        outcome = self._attempted(prepared, attempt)
+        outcome = self._attempted(prepared, attempt, request.response_bytes)
         stale = isinstance(outcome, NoAnswer) and attempt.reused
-        if not (stale and retry_safe) or self._clock() >= attempt.deadline:
+        if not (stale and request.retry_safe) or self._clock() >= attempt.deadline:
             return outcome
         # The first one may have arrived, even where the second one does not leave.
         again = _Attempt(self._clock, attempt.deadline, fresh=True, sent=True)
-        return self._attempted(prepared, again)
+        return self._attempted(prepared, again, request.response_bytes)
 
     def close(self) -> None:
         self._adapter.close()
 
     def _attempted(
-        self, prepared: PreparedRequest, attempt: _Attempt
-    ) -> Answer | NotSent | NoAnswer:
+        self, prepared: PreparedRequest, attempt: _Attempt, limit: int
+    ) -> Said:
         self._dialer.attempt = attempt
         started = self._clock()
         try:
             raw = self._adapter.send(prepared, stream=True, timeout=self._seconds).raw
-            kept = self._kept(raw)
+            kept = _kept(raw, limit)
         except (AddressRefused, OSError, HTTPError, HTTPException, ValueError) as error:
             lost = NoAnswer if attempt.sent else NotSent
             return lost(_said(error), self._clock() - started)
         return Answer(raw.status, raw.headers, kept, self._clock() - started)
 
-    def _kept(self, raw: Any) -> bytes:
-        """The body up to the limit; what is longer costs the connection."""
-        kept = b""
-        room = self._response_bytes + 1
-        while len(kept) < room and (part := raw.read(room - len(kept))):
-            kept += part
-        if len(kept) == room:
-            raw.close()
-        return kept[: self._response_bytes]
+
+def _kept(raw: Any, limit: int) -> bytes:
+    """The body up to the limit; what is longer costs the connection."""
+    kept = b""
+    room = limit + 1
+    while len(kept) < room and (part := raw.read(room - len(kept))):
+        kept += part
+    if len(kept) == room:
+        raw.close()
+    return kept[:limit]
 
 
 def _peer(connected: socket.socket) -> Address:
@@ -364,21 +387,19 @@ def _peer(connected: socket.socket) -> Address:
     return ipaddress.ip_address(peer[0])
 
 
-def _prepared(
-    method: str, url: str, headers: Mapping[str, str], body: bytes
-) -> PreparedRequest:
+def _prepared(asked: Request) -> PreparedRequest:
     """Filled in directly: `Request.prepare` costs more than the sending."""
     request = PreparedRequest()
-    request.method = method
-    request.url = url
+    request.method = asked.method
+    request.url = asked.url
     sent: Any = {
         "User-Agent": "rps",
         "Accept-Encoding": "identity",  # nothing to decompress, no bombs
-        **headers,
-        "Content-Length": str(len(body)),
+        **asked.headers,
+        "Content-Length": str(len(asked.body)),
     }
     request.headers = sent
-    request.body = body or None
+    request.body = asked.body or None
     return request
 
 

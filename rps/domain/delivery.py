@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 Operation = Literal["create", "update", "delete"]
 
@@ -164,11 +164,22 @@ Reading = Snapshot | Missing | Unavailable | NeedsCredentials | Gone | Refused
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What the system behind a connector can do (`convergence.md`, classes A to D)."""
+    """What the system behind a connector can do (`convergence.md`, classes A to D).
+
+    `batch`: how many writes one request may carry; `abreast`: where it is one, how many
+    requests are sent side by side. With 1 of both there is only `write`.
+    """
 
     dedupe: bool
     conditional_write: bool
     read_back: bool
+    batch: int = 1
+    abreast: int = 1
+
+    @property
+    def together(self) -> int:
+        """How many writes `write_many` takes at a time."""
+        return max(self.batch, self.abreast)
 
     @property
     def grade(self) -> Literal["A", "B", "C", "D"]:
@@ -185,6 +196,13 @@ class Connector(Protocol):
 
     def write(self, write: Write) -> Outcome:
         """Carry out `write`. Safe to repeat with the same `delivery_id`."""
+        ...
+
+    def write_many(
+        self, writes: Sequence[Write]
+    ) -> Iterator[list[tuple[int, Outcome]]]:
+        """Carry out up to `together` writes, in any order. Outcomes as they come back,
+        each with the place of its write; one for each write in the end."""
         ...
 
     def settle(self, write: Write) -> Settlement:

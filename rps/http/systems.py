@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from marshmallow import ValidationError, fields, validate
 
 from rps.application.operations import NotFound
+from rps.connectors.batch import MESSAGES_MAX
 from rps.connectors.signature import SecretUnusable, Signer
 from rps.domain.document import REMOTE_NAME
 from rps.domain.remote_system import RemoteSystem
@@ -88,6 +89,7 @@ class Settings(Shape):
     dedupe = Flag(load_default=True)
     conditional_write = Flag(load_default=True)
     read_back = Flag(load_default=True)
+    batch = fields.Integer(strict=True, validate=validate.Range(1, MESSAGES_MAX))
 
 
 class System(Shape):

@@ -14,9 +14,11 @@ from rps.sandbox.inbound import InboundMessage
 
 TEXT_CHARACTERS_MAX = 65_536
 FIELDS_MAX = 200
+MESSAGES_MAX = 500
 
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,79}")
+_WEBHOOK_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _ENTRIES_MAX = 500
 _TAG_MAX = 200
 
@@ -109,6 +111,39 @@ class MessageSchema(Schema):
             fields=loaded["values"],
             entries=tuple(loaded["entries"]),
         )
+
+
+class _Numbered(fields.Field[dict[str, Any]]):
+    """A message's id, and whatever else it holds: that is looked at one by one."""
+
+    def _deserialize(
+        self,
+        value: Any,
+        attr: str | None,  # noqa: ARG002 - marshmallow's signature
+        data: Any,  # noqa: ARG002 - marshmallow's signature
+        **_: Any,
+    ) -> dict[str, Any]:
+        name = value.get("id") if isinstance(value, dict) else None
+        if not isinstance(name, str) or not _WEBHOOK_ID.fullmatch(name):
+            raise ValidationError("Give an object with the id of the message.")
+        return dict(value)
+
+
+class BatchSchema(Schema):
+    """Many messages from rps in one request."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    messages = fields.List(
+        _Numbered(), required=True, validate=Length(min=1, max=MESSAGES_MAX)
+    )
+
+    @post_load
+    def build(self, loaded: dict[str, Any], **_: Any) -> list[dict[str, Any]]:
+        """Take the messages out."""
+        messages: list[dict[str, Any]] = loaded["messages"]
+        return messages
 
 
 class NewRecordSchema(Schema):

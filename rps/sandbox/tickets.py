@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from flask import Blueprint, Flask, Response, request
+from marshmallow import ValidationError
 
-from rps.sandbox.answers import answer, answer_errors, decoded
+from rps.sandbox.answers import SandboxRefusal, answer, answer_errors, decoded
 from rps.sandbox.database import Database
 from rps.sandbox.edits import Edits
 from rps.sandbox.inbound import Inbound
@@ -23,12 +25,12 @@ from rps.sandbox.page import page
 from rps.sandbox.reporter import Reporter, Silence
 from rps.sandbox.schema import SCHEMA
 from rps.sandbox.server import BODY_BYTES_MAX, SandboxSettings, serve
-from rps.sandbox.shapes import MessageSchema
+from rps.sandbox.shapes import BatchSchema, MessageSchema
 from rps.sandbox.signature import SignedRequests
 from rps.sandbox.user_side import user_side
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from rps.sandbox.records import Record
     from rps.sandbox.server import BackgroundWork
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MESSAGE = MessageSchema()
+_BATCH = BatchSchema()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,11 @@ def _message_routes(blueprint: Blueprint, inbound: Inbound) -> None:
             built.headers["X-Replayed"] = "true"
         return built
 
+    @blueprint.post("/batches")
+    def apply_many() -> Response:
+        batch = _BATCH.load(decoded(request.get_data()))
+        return answer({"receipts": [_receipt(inbound, each) for each in batch]})
+
     @blueprint.get("/messages/<webhook_id>")
     def answered(webhook_id: str) -> Response:
         return _stored(inbound.answered(webhook_id))
@@ -132,6 +140,23 @@ def _record_routes(blueprint: Blueprint, edits: Edits) -> None:
     @blueprint.get("/records/<table>/<record_id>")
     def record(table: str, record_id: str) -> Response:
         return answer(_snapshot(edits.record(table, record_id)))
+
+
+def _receipt(inbound: Inbound, document: Mapping[str, Any]) -> dict[str, Any]:
+    """What the message would have been answered alone; each takes effect or not by
+    itself."""
+    webhook_id = document["id"]
+    try:
+        applied = inbound.apply(webhook_id, _MESSAGE.load(document))
+    except SandboxRefusal as refused:
+        said = {"title": refused.status.phrase, "detail": str(refused), **refused.facts}
+        return {**said, "id": webhook_id, "status": refused.status}
+    except ValidationError as error:
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+        detail = f"the message does not have the shape: {error}"
+        return {"id": webhook_id, "status": status, "detail": detail}
+    status = HTTPStatus.CREATED if applied.created else HTTPStatus.OK
+    return {"id": webhook_id, "status": status, **orjson.loads(applied.answer)}
 
 
 def _with_if_match(document: Any) -> Any:

@@ -1,62 +1,58 @@
 """The deliverer: writes waiting messages to their systems, lane by lane.
 
-Lanes run side by side in threads, each with one message in flight; a system gets a
-fair share of them, so that a slow one holds up no other. No thread waits for a commit:
-outcomes are committed by a thread of their own, all that came back at a time, and only
-then does a lane go on with its next message.
+It claims more lanes than it writes at a time, so that some are always ready. Each lane
+has one message in flight; a system gets a fair share of what is under way, so that a
+slow one holds up no other. No thread waits for a commit: outcomes are committed by a
+thread of their own, and only then does a lane go on with its next message.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from queue import SimpleQueue
-from threading import Lock, Thread
+from collections import Counter, defaultdict
+from math import ceil
+from threading import Lock
 from typing import TYPE_CHECKING
 
-from eventsourcing.persistence import IntegrityError
-
-from rps.domain import flow
 from rps.domain.delivery import (
     Delivered,
     Gone,
-    Moved,
     NeedsCredentials,
-    NotApplied,
-    Snapshot,
     Unavailable,
     Uncertain,
-    Write,
 )
 from rps.domain.remote_system import RemoteSystem
-from rps.log.append import Append, Appended, LeaseLost
-from rps.workers import outcomes
 from rps.workers.breaker import Breakers
-from rps.workers.lanes import ClaimedOut, Heartbeat, Lanes, Room
-from rps.workers.outbound import Attempt, Lane, read, written
-from rps.workers.scene import Message, Scene
+from rps.workers.committer import Committer
+from rps.workers.lanes import Heartbeat, Lanes, Room
+from rps.workers.outbound import read
+from rps.workers.sending import Sending
+from rps.workers.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from rps.application import RemoteProcessSync
-    from rps.domain.aggregate import Event
-    from rps.domain.delivery import Connector, Outcome, Settlement
+    from rps.domain.delivery import Capabilities, Connector, Outcome, Settlement
+    from rps.workers.lanes import ClaimedOut
+    from rps.workers.outbound import Attempt, Lane
+    from rps.workers.turns import Key
 
 log = logging.getLogger("rps.deliverer")
 
-SETTLE_SECONDS = 35.0
-"""A system that does not dedupe may still be at work on a request whose answer was
-lost: it is asked only after the deadline of that request has passed."""
+AHEAD = 4
+"""Lanes held for each one that is written, where a turn takes several."""
+HELD_MAX = 2_000
+BUSY = 16
+BUSY_SECONDS = 0.01
 
-Key = tuple[str, str]
+FAILING = (Unavailable, Uncertain, NeedsCredentials, Gone)
 
 
 class Deliverer:
-    """`connect` makes the connector of a system; `chance` is uniform in [0, 1)."""
+    """`connect` makes the connector of a system; `chance` is uniform in [0, 1);
+    `threads` is how many writes are under way at most."""
 
     idle_seconds = 1.0
 
@@ -72,21 +68,25 @@ class Deliverer:
         finished: Callable[[], None] = lambda: None,
     ) -> None:
         self._application = application
-        self._connect = connect
         self._clock = clock
-        self._chance = chance
         self._threads = threads
         self._finished = finished
         self.lanes = Lanes(application.datastore, "deliverer")
         self._breakers = Breakers(application, clock, breaker_seconds)
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="deliverer")
+        self._sending = Sending(application, connect, clock, chance)
         self._lock = Lock()
-        self._running: Counter[Key] = Counter()
+        self._held: Counter[Key] = Counter()
+        self._able: dict[Key, Capabilities] = {}
+        self._shares: dict[Key, int] = {}
         self._broken: BaseException | None = None
         self._closing = False
-        self._attempts: SimpleQueue[Attempt | None] = SimpleQueue()
-        self._committer = Thread(target=self._commit_all, name="committer", daemon=True)
-        self._committer.start()
+        self._turns = Turns(self._turn, threads)
+        self._committer = Committer(application, self._go_on, self._lost, self._break)
+
+    @property
+    def gather_seconds(self) -> float:
+        """With much at hand, a claim may wait until it is a large one."""
+        return BUSY_SECONDS if sum(self._held.values()) > BUSY else 0.0
 
     def heartbeat(self) -> Heartbeat:
         return Heartbeat(self.lanes)
@@ -94,9 +94,8 @@ class Deliverer:
     def close(self) -> None:
         """Let what is in flight come to its end."""
         self._closing = True
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        self._attempts.put(None)
-        self._committer.join()
+        self._give_back(self._turns.close())
+        self._committer.close()
 
     def work(self) -> int:
         """Claim lanes that are due and start on them; answers how many."""
@@ -105,20 +104,29 @@ class Deliverer:
         self._application.configuration.refresh()
         rooms, probes = self._rooms()
         lanes = self._read(self.lanes.claim_out(rooms))
+        started: defaultdict[Key, list[Lane]] = defaultdict(list)
         for lane in lanes:
             lane.probe = lane.system in probes
             probes.discard(lane.system)
-            with self._lock:
-                self._running[lane.system] += 1
-            self._pool.submit(self._step, lane)
+            started[lane.system].append(lane)
+        for key, mine in started.items():
+            self._start(key, mine)
         for key in probes:
             self._breakers.end_probe(key)
         return len(lanes)
 
+    def _start(self, key: Key, lanes: list[Lane]) -> None:
+        able = self._able[key] = self._sending.connector(key).capabilities
+        with self._lock:
+            self._held[key] += len(lanes)
+        self._turns.share(key, able, self._shares[key])
+        self._wait(key, lanes)
+
     # --- who gets how much ----------------------------------------------------------
 
     def _rooms(self) -> tuple[list[Room], set[Key]]:
-        """A share of the threads for each active system whose breaker lets it."""
+        """Room for each active system whose breaker lets it: its share of what is under
+        way, and some ahead of that. What waits for another system is given back."""
         closed_off, to_probe = self._breakers.standing()
         active = [
             (system.domain, system.name)
@@ -126,184 +134,150 @@ class Deliverer:
             if system.state == "active"
         ]
         with self._lock:
-            running = dict(self._running)
-        total = sum(running.values())
-        free = self._threads - total
+            held = {key: count for key, count in self._held.items() if count}
+        for key in held.keys() - (set(active) - closed_off):
+            self._stop_sending(key)
+        used = {key: ceil(count / self._depth(key)) for key, count in held.items()}
+        total = sum(used.values())
         probes: set[Key] = set()
         rooms: list[Room] = []
         for key in active:
+            free = self._threads - total
             if key in to_probe:
                 if free > 0 and self._breakers.take_probe(key):
                     probes.add(key)
+                    self._shares[key] = 1
                     rooms.append(Room(*key, 1))
             elif key not in closed_off:
-                mine = running.get(key, 0)
-                others = total - mine
-                room = self._threads - others
+                mine = used.get(key, 0)
+                room = self._threads - (total - mine)
                 # Where there are neighbours, a quarter of what they leave stays free.
                 share = room if len(active) == 1 else max(1, room * 3 // 4)
-                most = min(free, share - mine)
+                self._shares[key] = share
+                if key in held:
+                    self._turns.share(key, self._able[key], share)
+                most = self._most(key, min(share, mine + free), held.get(key, 0))
                 if most > 0:
                     rooms.append(Room(*key, most))
         return rooms, probes
 
-    def _end(self, lane: Lane) -> None:
+    def _depth(self, key: Key) -> int:
+        """Lanes held for each write, or request with many, that is under way."""
+        able = self._able.get(key)
+        if able is None or able.together == 1:
+            return 1
+        return max(able.batch, AHEAD)
+
+    def _most(self, key: Key, share: int, held: int) -> int:
+        """How many lanes to claim: few claims of many rather than many of few."""
+        depth = self._depth(key)
+        capacity = min(share * depth, HELD_MAX)
+        free = capacity - held
+        return free if depth == 1 or free >= capacity // 4 else 0
+
+    def _read(self, claimed: list[ClaimedOut]) -> list[Lane]:
+        lanes = read(self._application.datastore, claimed)
+        found = {lane.claimed for lane in lanes}
+        self._return(lane for lane in claimed if lane not in found)
+        return lanes
+
+    def _return(self, claimed: Iterable[ClaimedOut]) -> None:
+        self.lanes.give_back(
+            [
+                (lane.correlation_id, "out", lane.member, lane.epoch, 0.0)
+                for lane in claimed
+            ]
+        )
+
+    def _give_back(self, lanes: list[Lane]) -> None:
+        """Those that were claimed and will not be sent."""
+        self._return(lane.claimed for lane in lanes)
+        self._end(lanes)
+
+    def _end(self, lanes: list[Lane]) -> None:
         with self._lock:
-            self._running[lane.system] -= 1
-        self._finished()
+            for lane in lanes:
+                self._held[lane.system] -= 1
+        for _ in lanes:
+            self._finished()
+
+    def _wait(self, key: Key, lanes: list[Lane]) -> None:
+        if not self._turns.put(key, lanes):
+            self._give_back(lanes)
+
+    def _stop_sending(self, key: Key) -> None:
+        self._give_back(self._turns.drop(key))
 
     def _break(self, error: BaseException) -> None:
         """What nobody foresaw ends the worker: `work` raises it."""
         self._broken = error
         self._finished()
 
-    def _read(self, claimed: list[ClaimedOut]) -> list[Lane]:
-        lanes = read(self._application.datastore, claimed)
-        found = {lane.claimed for lane in lanes}
-        self.lanes.give_back(
-            [
-                (lane.correlation_id, "out", lane.member, lane.epoch, 0.0)
-                for lane in claimed
-                if lane not in found
-            ]
-        )
-        return lanes
+    # --- a turn, and what came of it --------------------------------------------------
 
-    # --- one lane -------------------------------------------------------------------
-
-    def _step(self, lane: Lane) -> None:
-        """Send the lane's next message, in a thread; its outcome is committed by one
-        thread for all, together with whatever else came back meanwhile."""
-        try:
-            self._attempts.put(self._tried(lane))
-        except BaseException as error:  # noqa: BLE001 - the worker raises it
-            self._break(error)
-
-    def _tried(self, lane: Lane) -> Attempt:
+    def _turn(self, lanes: list[Lane]) -> None:
+        """Send each lane's next message, in a thread; what comes back is committed by
+        one thread for all, together with whatever else came back meanwhile."""
+        key = lanes[0].system
         if self._closing:
-            del lane.messages[lane.at + 1 :]
-        message = lane.message
-        configuration = self._application.configuration.current
-        definition = configuration.definition_at(
-            message.definition_id, message.definition_revision
-        )
-        connector = self._connect(self._system(message))
-        scene = Scene(
-            message,
-            definition,
-            definition.members[message.member],
-            self._clock(),
-            self._chance(),
-            lane.probe,
-            0.0 if connector.capabilities.dedupe else SETTLE_SECONDS,
-        )
+            for lane in lanes:
+                del lane.messages[lane.at + 1 :]
         try:
-            write = written(scene, lane)
-        except flow.MappingRefused as refused:
-            return Attempt(lane, scene, outcomes.parked(scene, str(refused)), None)
-        events, outcome = self._attempt(scene, write, connector, lane.is_suspect)
-        return Attempt(lane, scene, events, outcome)
-
-    def _attempt(
-        self, scene: Scene, write: Write, connector: Connector, suspect: bool
-    ) -> tuple[list[Event], Outcome | Settlement]:
-        """Settle what may have been sent before, look where it is needed, then send."""
-        able = connector.capabilities
-        if scene.message.status == "uncertain" or (suspect and not able.dedupe):
-            settlement = connector.settle(write)
-            if not isinstance(settlement, NotApplied):
-                scene = replace(scene, now=self._clock())
-                return outcomes.settled(scene, write, settlement), settlement
-        if (
-            able.conditional_write
-            and write.record_id is not None
-            and write.if_match is None
-        ):
-            seen = connector.read(write.table, write.record_id)
-            if isinstance(seen, Snapshot) and seen.revision is not None:
-                return outcomes.read_first(scene, seen), Moved("read first")
-        return self._send(scene, write, connector)
-
-    def _send(
-        self, scene: Scene, write: Write, connector: Connector
-    ) -> tuple[list[Event], Outcome]:
-        outcome = connector.write(write)
-        reading = None
-        if isinstance(outcome, Moved) and write.record_id is not None:
-            reading = connector.read(write.table, write.record_id)
-        scene = replace(scene, now=self._clock())
-        events = outcomes.recorded(scene, write, outcome, reading)
-        if isinstance(outcome, Delivered) and (
-            not connector.capabilities.conditional_write
-        ):
-            events += outcomes.seen_beside(scene, write, outcome)
-        return events, outcome
-
-    # --- what came of it ------------------------------------------------------------
-
-    def _commit_all(self) -> None:
-        """Commit attempts as they come back, all that are there at a time."""
-        try:
-            while (first := self._attempts.get()) is not None:
-                attempts = [first]
-                while not self._attempts.empty():
-                    if (another := self._attempts.get()) is None:
-                        self._commit(attempts)
-                        return
-                    attempts.append(another)
-                self._commit(attempts)
+            for attempts in self._sending.attempts(lanes):
+                failing = [a for a in attempts if isinstance(a.outcome, FAILING)]
+                doubtful = 2 * len(failing) > len(attempts)
+                for attempt in attempts:
+                    attempt.doubtful = doubtful
+                self._committer.put(attempts)
+                self._turns.answered(key, len(attempts), doubtful=doubtful)
         except BaseException as error:  # noqa: BLE001 - the worker raises it
             self._break(error)
 
-    def _commit(self, attempts: list[Attempt]) -> None:
-        """Append under each lane's lease, then let the lane go on or give it back."""
-        appends = [Append(each.events, each.fence) for each in attempts]
-        results = self._application.recorder.append(appends)
-        for attempt, result in zip(attempts, results, strict=True):
-            if isinstance(result, IntegrityError) and attempt.outcome is not None:
-                events = outcomes.contradicted(attempt.scene, attempt.events)
-                self._commit([Attempt(attempt.lane, attempt.scene, events, None)])
-            elif isinstance(result, LeaseLost):
-                log.warning("lease.lost %s", result)
-                self._end(attempt.lane)
-            elif not isinstance(result, Appended):
-                raise result
+    def _lost(self, attempt: Attempt) -> None:
+        key = attempt.lane.system
+        self._turns.told(key, int(attempt.doubtful))
+        self._end([attempt.lane])
+
+    def _go_on(self, attempts: list[Attempt]) -> None:
+        """These are in the log: let their lanes go on, or go."""
+        on: defaultdict[Key, list[Lane]] = defaultdict(list)
+        told: Counter[Key] = Counter()
+        ended: list[Lane] = []
+        for attempt in attempts:
+            lane, outcome = attempt.lane, attempt.outcome
+            if attempt.doubtful:
+                told[lane.system] += 1
+            if outcome is not None:
+                self._tell_breaker(lane, outcome)
+                _say(lane, attempt.scene.attempt, outcome)
+            if attempt.goes_on and isinstance(outcome, Delivered):
+                lane.advance(outcome)
+                on[lane.system].append(lane)
             else:
-                self._go_on(attempt)
+                ended.append(lane)
+        for key, lanes in on.items():
+            self._wait(key, lanes)
+        for key, count in told.items():
+            self._turns.told(key, count)
+        if ended:
+            self._end(ended)
 
-    def _go_on(self, attempt: Attempt) -> None:
-        lane, outcome = attempt.lane, attempt.outcome
-        if outcome is not None:
-            self._tell_breaker(lane, lane.message, outcome)
-            _say(attempt.scene, outcome)
-        if attempt.goes_on and isinstance(outcome, Delivered) and not self._closing:
-            lane.advance(outcome)
-            self._pool.submit(self._step, lane)
-        else:
-            self._end(lane)
-
-    def _system(self, message: Message) -> RemoteSystem:
-        configuration = self._application.configuration.current
-        system = configuration.system(message.domain, message.system)
-        if system is None:  # lanes are claimed by active systems
-            raise LookupError(f"{message.system} in {message.domain}")
-        return system
-
-    def _tell_breaker(
-        self, lane: Lane, message: Message, outcome: Outcome | Settlement
-    ) -> None:
-        key = (message.domain, message.system)
+    def _tell_breaker(self, lane: Lane, outcome: Outcome | Settlement) -> None:
+        key, probe = lane.system, lane.probe
         match outcome:
             case Unavailable(detail, retry_after) if retry_after is not None:
-                self._breakers.failed(key, detail, probe=lane.probe)
+                self._breakers.failed(key, detail, probe=probe)
                 self._breakers.throttle(key, retry_after, detail)
+                self._stop_sending(key)
             case Unavailable(detail) | Uncertain(detail):
-                self._breakers.failed(key, detail, probe=lane.probe)
+                if self._breakers.failed(key, detail, probe=probe):
+                    self._stop_sending(key)
             case NeedsCredentials(detail):
-                if lane.probe:
+                if probe:
                     self._breakers.failed(key, detail, probe=True)
                 else:
                     self._breakers.trip(key, f"needs credentials: {detail}")
+                self._stop_sending(key)
             case Gone(detail):
                 self._application.change(
                     RemoteSystem,
@@ -312,19 +286,20 @@ class Deliverer:
                         f"it answered 410: {detail}", "rps", self._clock()
                     ),
                 )
+                self._stop_sending(key)
             case _:
-                self._breakers.answered(key, probe=lane.probe)
+                self._breakers.answered(key, probe=probe)
 
 
-def _say(scene: Scene, outcome: Outcome | Settlement) -> None:
-    message = scene.message
+def _say(lane: Lane, number: int, outcome: Outcome | Settlement) -> None:
+    message, exchange = lane.message, outcome.exchange
     log.info(
         "delivery.attempted message=%s system=%s attempt=%d outcome=%s status=%s"
         " seconds=%.3f",
         message.message_id,
         message.system,
-        scene.attempt,
+        number,
         type(outcome).__name__,
-        outcome.exchange.status,
-        outcome.exchange.seconds,
+        exchange.status,
+        exchange.seconds,
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from eventsourcing.postgres import PostgresDatastore
 
     from rps.domain.aggregate import Event
-    from rps.domain.delivery import Outcome, Settlement
+    from rps.domain.delivery import Capabilities, Outcome, Settlement
     from rps.workers.lanes import ClaimedOut
     from rps.workers.scene import Scene
 
@@ -73,6 +73,19 @@ class Lane:
         """Whether somebody who never came back may have sent this message."""
         return self.at == 0 and self.claimed.interrupted
 
+    def asks_first(self, able: Capabilities) -> bool:
+        """Whether something has to be asked before the message may be sent."""
+        message = self.message
+        return (
+            message.status == "uncertain"
+            or (self.is_suspect and not able.dedupe)
+            or (
+                able.conditional_write
+                and self.record_id is not None
+                and self.revision is None
+            )
+        )
+
     def has_next(self, now: datetime) -> bool:
         """Whether the message after this one may be sent right away."""
         if self.at + 1 >= len(self.messages):
@@ -90,14 +103,16 @@ class Lane:
         self.at += 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attempt:
-    """What came of sending a lane's message; `outcome` None where nothing was asked."""
+    """What came of sending a lane's message; `outcome` None where nothing was asked.
+    `doubtful`: the system may have failed, which its breaker is to be told."""
 
     lane: Lane
     scene: Scene
     events: list[Event]
     outcome: Outcome | Settlement | None
+    doubtful: bool = False
 
     @property
     def goes_on(self) -> bool:

@@ -48,11 +48,12 @@ class Message:
         return f"{self.message_id}-{self.generation}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Scene:
     """Where an outcome happened: message, what was written, under which definition.
 
-    `settle_seconds` is how long to wait before an unanswered write is settled.
+    `now` is when it was sent, and then when the answer came. `settle_seconds` is how
+    long to wait before an unanswered write is settled.
     """
 
     message: Message

@@ -34,9 +34,6 @@ log = logging.getLogger("rps.worker")
 IDLE_SECONDS = 1.0
 
 KINDS = ("projector", "receiver", "deliverer", "sweeper")
-GATHER_SECONDS = {"projector": 0.1, "deliverer": 0.005}
-"""How long a worker lets work gather between two looks: a batch costs little more than
-one event, and views may lag a little."""
 
 CHANNELS = {
     "projector": "rps_events",
@@ -49,6 +46,7 @@ CHANNELS = {
 class Works(Protocol):
     idle_seconds: float
     """How soon to look again where nobody calls."""
+    # And where a batch is cheaper: `gather_seconds`, how long work may gather.
 
     def work(self) -> int:
         """Do what is due now; answers how much that was."""
@@ -80,7 +78,9 @@ def run(kind: str, config: Config, database_url: str) -> None:
             looked = time.monotonic()
             if not worker.work():
                 wake.wait(worker.idle_seconds)
-            gather = GATHER_SECONDS.get(kind, 0.0) - (time.monotonic() - looked)
+            gather = getattr(worker, "gather_seconds", 0.0) - (
+                time.monotonic() - looked
+            )
             if gather > 0:
                 stop.wait(gather)
     log.info("worker.stopped kind=%s pid=%d", kind, os.getpid())
@@ -125,6 +125,8 @@ class Projector:
     """Moves every followed view along the log."""
 
     idle_seconds = IDLE_SECONDS
+    gather_seconds = 0.1
+    """A batch costs little more than one event, and views may lag a little."""
 
     def __init__(self, application: RemoteProcessSync) -> None:
         self._follower = Follower(

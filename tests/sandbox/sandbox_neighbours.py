@@ -113,6 +113,13 @@ class Node:
             headers["If-Match"] = if_match
         return self._client.post("/rps/messages", data=body, headers=headers)
 
+    def write_many(self, batch: object, *, secret: str = SECRET) -> Answer:
+        """`batch`: messages, or the whole document."""
+        document = {"messages": batch} if isinstance(batch, list) else batch
+        body = json.dumps(document)
+        headers = signed("batch_1", body, secret)
+        return self._client.post("/rps/batches", data=body, headers=headers)
+
     def read(self, path: str) -> Answer:
         return self._client.get(path, headers=signed("read_1"))
 

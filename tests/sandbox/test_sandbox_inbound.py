@@ -339,3 +339,50 @@ def test_odd_but_legal_values_are_stored_and_read_back(
 
     assert written.status_code == 201
     assert node.read("/rps/records/incident/INC0000001").json["fields"] == fields
+
+
+def test_each_message_of_a_batch_takes_effect_or_not_by_itself(node: Node) -> None:
+    node.write("m1", message(fields={"state": "new"}))
+    batch = [
+        {"id": "b1", **message(correlation_id="c2", fields={"n": 1})},
+        {"id": "b2", **message("update", if_match="7", fields={"n": 2})},
+        {"id": "b3", **message("sing")},
+        {"id": "m1", **message(fields={"state": "new"})},
+        {"id": "b4", **message("update", fields={"n": 3}, if_match="1")},
+    ]
+    answer = node.write_many(batch)
+    assert answer.status_code == 200
+    made, moved, refused, again, written = answer.json["receipts"]
+    assert made == {
+        "id": "b1",
+        "status": 201,
+        "record_id": "INC0000002",
+        "revision": "1",
+        "fields": {"n": 1},
+    }
+    assert (moved["id"], moved["status"], moved["revision"]) == ("b2", 412, "1")
+    assert (refused["id"], refused["status"]) == ("b3", 422)
+    assert (again["status"], again["revision"]) == (200, "1")
+    assert (written["status"], written["fields"]) == (200, {"state": "new", "n": 3})
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        {},
+        {"messages": []},
+        {"messages": [{**message()}]},
+        {"messages": [{"id": "a.b", **message()}]},
+        {"messages": [{"id": "a", **message()}] * 501},
+    ],
+)
+def test_a_batch_that_is_none_has_no_effect(node: Node, batch: object) -> None:
+    answer = node.write_many(batch)
+    assert answer.status_code == 422
+    assert node.read("/rps/records/incident").json == []
+
+
+def test_a_batch_signed_by_another_has_no_effect(node: Node) -> None:
+    answer = node.write_many([{"id": "a", **message()}], secret=OTHER_SECRET)
+    assert answer.status_code == 401
+    assert node.read("/rps/records/incident").json == []

@@ -1,0 +1,90 @@
+"""Records what came of attempts, under their lanes' leases, all that is there at a
+time; only then does a lane go on."""
+
+from __future__ import annotations
+
+import logging
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from eventsourcing.persistence import IntegrityError
+
+from rps.log.append import Append, Appended, LeaseLost
+from rps.workers import outcomes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rps.application import RemoteProcessSync
+    from rps.workers.outbound import Attempt
+
+log = logging.getLogger("rps.deliverer")
+
+
+class Committer:
+    """`recorded` is given attempts that are in the log, `lost` those of lanes that
+    somebody else has by now, `failed` whatever nobody foresaw."""
+
+    def __init__(
+        self,
+        application: RemoteProcessSync,
+        recorded: Callable[[list[Attempt]], None],
+        lost: Callable[[Attempt], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        self._application = application
+        self._recorded = recorded
+        self._lost = lost
+        self._failed = failed
+        self._came: SimpleQueue[list[Attempt] | None] = SimpleQueue()
+        self._thread = Thread(target=self._run, name="committer", daemon=True)
+        self._thread.start()
+
+    def put(self, attempts: list[Attempt]) -> None:
+        self._came.put(attempts)
+
+    def close(self) -> None:
+        """Record what is there still."""
+        self._came.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while (attempts := self._came.get()) is not None:
+                ending = self._gather(attempts)
+                self._commit(attempts)
+                if ending:
+                    return
+        except BaseException as error:  # noqa: BLE001 - the worker raises it
+            self._failed(error)
+
+    def _gather(self, attempts: list[Attempt]) -> bool:
+        """Add what else is there; whether that was all there will be."""
+        while True:
+            try:
+                more = self._came.get_nowait()
+            except Empty:
+                return False
+            if more is None:
+                return True
+            attempts += more
+
+    def _commit(self, attempts: list[Attempt]) -> None:
+        appends = [Append(each.events, each.fence) for each in attempts]
+        results = self._application.recorder.append(appends)
+        recorded = []
+        for attempt, result in zip(attempts, results, strict=True):
+            if isinstance(result, Appended):
+                recorded.append(attempt)
+            elif isinstance(result, IntegrityError) and attempt.outcome is not None:
+                attempt.events = outcomes.contradicted(attempt.scene, attempt.events)
+                attempt.outcome = None
+                self._commit([attempt])
+            elif isinstance(result, LeaseLost):
+                log.warning("lease.lost %s", result)
+                self._lost(attempt)
+            else:
+                raise result
+        if recorded:
+            self._recorded(recorded)
