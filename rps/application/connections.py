@@ -27,6 +27,9 @@ class ConnectorUnknown(ValueError):
     """The system names a connector that this version does not have."""
 
 
+ABREAST = 32
+"""Requests that one thread sends side by side."""
+
 SECRETS_SECONDS = 10.0
 """How long a changed secret may go unnoticed."""
 
@@ -82,5 +85,6 @@ class Connections:
                 conditional_write=settings.get("conditional_write", True),
                 read_back=settings.get("read_back", True),
                 batch=settings.get("batch", 1),
+                abreast=ABREAST,
             ),
         )

@@ -9,13 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from loopback_server import LOOPBACK, Line, LoopbackServer, Received, answer, raw
 
-from rps.connectors.transport import (
-    IDLE_SECONDS,
-    Answer,
-    NoAnswer,
-    NotSent,
-    Transport,
-)
+from rps.connectors.exchange import IDLE_SECONDS
+from rps.connectors.transport import Answer, NoAnswer, NotSent, Transport
 
 
 def post(
