@@ -65,8 +65,8 @@ IDLE_SECONDS = 0.5
 
 
 def intake(order: dict[str, Any]) -> dict[str, float]:
-    """`order`: dsn, changes, keys, connections, and first_key, rate."""
-    work = Workload(order["changes"], order["keys"], order.get("first_key", 0))
+    """`order`: dsn, a workload, connections, and rate."""
+    work = Workload.of(order)
     rate = order.get("rate")
     if rate:
         shares = [work.paced(rate, time.monotonic_ns() + 500_000_000)]

@@ -14,16 +14,20 @@ import sys
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from bench.workload import Change, Workload, chunks
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 RECEIVED = b"HTTP/1.1 202"
 AWAY = b"HTTP/1.1 503"
 CAPTURED = b'"status":"captured"'
 ANSWER_SECONDS_MAX = 60.0
+MAKING_NS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,7 @@ class Client:
         if not got or self.sent is None:
             raise ConnectionError("rps closed the connection")
         self.unread += got
-        end = self.unread.find(b"\r\n\r\n")
-        if end < 0 or len(self.unread) < end + 4 + _length(self.unread[:end]):
+        if not _complete(self.unread):
             return 0
         answer, self.unread = self.unread, b""
         request, self.sent = self.sent, None
@@ -119,36 +122,49 @@ class Clients:
                 client.send()
 
 
-def _length(head: bytes) -> int:
-    at = head.lower().find(b"\r\ncontent-length:")
-    return int(head[at + 17 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+def _complete(answer: bytes) -> bool:
+    end = answer.find(b"\r\n\r\n")
+    if end < 0:
+        return False
+    head = answer[:end].lower()
+    if b"\r\ntransfer-encoding: chunked" in head:
+        return answer.endswith(b"\r\n0\r\n\r\n")
+    at = head.find(b"\r\ncontent-length:")
+    length = int(head[at + 17 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+    return len(answer) >= end + 4 + length
 
 
-def _request(token: str, changes: list[Change] | tuple[Change, ...]) -> Request:
+def _request(token: str, changes: Sequence[Change], *, stream: bool = False) -> Request:
     bodies = [change.body for change in changes]
-    body = bodies[0] if len(bodies) == 1 else b"[" + b",".join(bodies) + b"]"
+    kind = "application/x-ndjson" if stream else "application/json"
+    if stream:
+        body = b"\n".join(bodies)
+    else:
+        body = bodies[0] if len(bodies) == 1 else b"[" + b",".join(bodies) + b"]"
     head = (
         "POST /v1/changes HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         f"Authorization: Bearer {token}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return Request(head.encode() + body, len(bodies), changes[0].due)
 
 
 def run(order: dict[str, Any]) -> dict[str, float]:
-    """`order`: port, token, clients, changes, keys, and first_key, batch, rate."""
-    work = Workload(order["changes"], order["keys"], order.get("first_key", 0))
+    """`order`: port, token, clients, a workload, and batch, stream, rate."""
+    work = Workload.of(order)
     count: int = order["clients"]
     clients = Clients(order["port"], count)
     if rate := order.get("rate"):
         shares: list[list[Request]] = [[] for _ in range(count)]
-        for change in work.paced(rate, time.monotonic_ns() + 500_000_000):
+        # Requests are made before the first is due.
+        start = time.monotonic_ns() + 500_000_000 + work.changes * MAKING_NS
+        for change in work.paced(rate, start):
             shares[change.key % count].append(_request(order["token"], (change,)))
         clients.open_loop(shares)
         return {}
-    batch = order.get("batch", 1)
+    batch, stream = order.get("batch", 1), order.get("stream", False)
     requests = [
-        [_request(order["token"], list(part)) for part in chunks(share, batch)]
+        [_request(order["token"], part, stream=stream) for part in chunks(share, batch)]
         for share in work.shares(count)
     ]
     return {"seconds": clients.closed_loop(requests)}

@@ -2,13 +2,17 @@
 
 commit   one row a commit, or `group` of them, on some connections: rows of the
          size and shape of a captured change, without hash chain, without views
-post     `requests` with a keep-alive session in each of some processes
+post     `requests` with a keep-alive session in each thread of some processes; or
+         the adapter that rps puts in its place
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -19,6 +23,7 @@ from requests.adapters import HTTPAdapter
 
 from bench.together import together
 from bench.workload import Change, Workload, chunks
+from rps.connectors.transport import Answer, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +66,7 @@ def commit(order: dict[str, Any]) -> dict[str, float]:
     dsn, group = order["dsn"], order["group"]
     with psycopg.connect(dsn) as connection:
         connection.execute(SCHEMA)
-    shares = Workload(order["changes"], order["keys"]).shares(order["connections"])
+    shares = Workload.of(order).shares(order["connections"])
 
     def prepare(n: int) -> Callable[[], None]:
         rows = [[_row(change) for change in part] for part in chunks(shares[n], group)]
@@ -84,27 +89,59 @@ def commit(order: dict[str, Any]) -> dict[str, float]:
 
 
 def post(order: dict[str, Any]) -> dict[str, float]:
-    """`order`: url, changes, keys, processes."""
-    shares = Workload(order["changes"], order["keys"]).shares(order["processes"])
+    """`order`: url, changes, keys, processes, threads (of each), lean."""
+    threads: int = order["threads"]
+    sender = _lean_sender if order["lean"] else _sender
+    work = Workload.of(order)
+    shares = work.shares(order["processes"] * threads)
 
     def prepare(n: int) -> Callable[[], None]:
-        bodies = [change.body for change in shares[n]]
-        session = requests.Session()
-        session.trust_env = False
-        session.mount("http://", HTTPAdapter())
+        own = shares[n * threads : (n + 1) * threads]
+        sends = [sender(order["url"], share) for share in own]
+        if threads == 1:
+            return sends[0]
 
         def send() -> None:
-            for body in bodies:
-                session.post(
-                    order["url"],
-                    data=body,
-                    headers={"Content-Type": "application/json"},
-                    timeout=30,
-                ).raise_for_status()
+            with ThreadPoolExecutor(threads) as pool:
+                for done in [pool.submit(each) for each in sends]:
+                    done.result()
 
         return send
 
     return {"seconds": together(order["processes"], prepare)}
+
+
+def _sender(url: str, changes: list[Change]) -> Callable[[], None]:
+    bodies = [change.body for change in changes]
+    session = requests.Session()
+    session.trust_env = False
+    session.mount("http://", HTTPAdapter())
+
+    def send() -> None:
+        for body in bodies:
+            session.post(
+                url,
+                data=body,
+                headers={"Content-Type": "application/json"},
+                timeout=30,
+            ).raise_for_status()
+
+    return send
+
+
+def _lean_sender(url: str, changes: list[Change]) -> Callable[[], None]:
+    """The adapter that rps mounts, without the rest of rps."""
+    bodies = [change.body for change in changes]
+    transport = Transport(allow_networks=(ip_network("127.0.0.0/8"),))
+    headers = {"Content-Type": "application/json"}
+
+    def send() -> None:
+        for body in bodies:
+            answer = transport.request("POST", url, headers, body)
+            if not isinstance(answer, Answer) or answer.status != HTTPStatus.OK:
+                raise RuntimeError(str(answer))
+
+    return send
 
 
 if __name__ == "__main__":

@@ -3,31 +3,44 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import psycopg
 
-from bench.deployment import await_true
+from bench.deployment import ONE_BY_ONE
 from bench.outcome import (
+    PATIENCE_SECONDS,
     RATE,
     WARM_UP_CHANGES,
-    WORK_SECONDS_MAX,
+    Meter,
     Outcome,
+    arrivals,
     await_warm,
     drained,
     judged,
     one,
     quantiles,
 )
+from bench.process import await_true
 from bench.workload import WARM_UP_KEY
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bench.deployment import Deployment, Node
     from bench.outcome import Size
+    from bench.process import Process
 
 CLIENTS = 8
 WARM_UP = {"first_key": WARM_UP_KEY, "clients": CLIENTS}
+BULK = {"clients": 4, "batch": 100}
+FAULTS = {"changes": 1000, "keys": 100}
+"""The work of the runs with refusals: that of the peers' harness."""
+
+REFUSE_ONE_IN = 20
+SLOW_MS = 20
 
 MISPLACED = """
 SELECT count(*) FROM (
@@ -54,68 +67,80 @@ WHERE notification_id > %b AND topic = 'message.acknowledged' ORDER BY 1
 MESSAGES = "SELECT message_id::text, change_id FROM outbound_queue"
 
 
-def capture(run: Deployment, size: Size, *, clients: int, batch: int) -> Outcome:
+def capture(
+    run: Deployment,
+    size: Size,
+    *,
+    template: str = ONE_BY_ONE,
+    processes: int = 0,
+    times: int = 1,
+    **how: Any,
+) -> Outcome:
     """POST /v1/changes until all are receipted; nothing else runs meanwhile."""
-    with run.fresh() as dsn, run.serve(dsn) as node:
-        _post(run, node, WARM_UP_CHANGES, size.keys, **WARM_UP)
-        before = node.process.cpu_seconds()
-        how = {"clients": clients, "batch": batch}
-        seconds = _post(run, node, size.changes, size.keys, **how)
-        used = node.process.cpu_seconds() - before
-        with psycopg.connect(dsn) as connection:
-            captured = one(connection, CAPTURED) - WARM_UP_CHANGES
-            misplaced = one(connection, MISPLACED)
-    values = {
-        "per_second": size.changes / seconds,
-        "cpu_us": used * 1e6 / size.changes,
-    }
-    outcome = Outcome(values)
-    if captured != size.changes or misplaced:
+    settings = {"RPS_API_PROCESSES": str(processes)} if processes else {}
+    changes = size.changes * times
+    with run.fresh(template) as dsn, run.serve(dsn, **settings) as node:
+        post(run, node, WARM_UP_CHANGES, size.keys, **WARM_UP)
+        before = _answered(dsn, CAPTURED)
+        meter = Meter(run, [node.process])
+        seconds = post(run, node, changes, size.keys, **how)
+        used = meter.each(changes)
+        captured = _answered(dsn, CAPTURED) - before
+        misplaced = _answered(dsn, MISPLACED)
+    outcome = Outcome({"per_second": changes / seconds} | used)
+    if captured != changes or misplaced:
         outcome.faults.append(f"{captured} captured, {misplaced} out of order")
     return outcome
 
 
 def drain(
-    run: Deployment, size: Size, *, deliverers: int, accepted: bool = True
+    run: Deployment,
+    size: Size,
+    *,
+    template: str = ONE_BY_ONE,
+    deliverers: int = 1,
+    accepted: bool = True,
+    delay_ms: int = 0,
 ) -> Outcome:
     """Deliver a backlog; without `accepted` the receiver has it to judge first."""
-    with run.fresh() as dsn, run.serve(dsn) as node:
-        _post(run, node, size.changes, size.keys, clients=4, batch=100)
-        if accepted:
-            _judge(run, dsn, size)
-        run.sink.reset()
-        kinds = ("projector", "receiver", f"deliverer={deliverers}", "sweeper")
-        with (
-            run.work(dsn, *kinds) as workers,
-            psycopg.connect(dsn, autocommit=True) as connection,
-        ):
-            outcome = drained(run, size, [workers], connection, OPEN)
-            outcome.values["views_behind"] = one(connection, BEHIND)
-            outcome.values["events_a_change"] = one(connection, EVENTS) / size.changes
-    return outcome
+    with run.fresh(template) as dsn:
+        _backlog(run, dsn, accepted=accepted, changes=size.changes, keys=size.keys)
+        run.sink.reset(delay_ms)
+        return _delivered(run, dsn, size.changes, deliverers)
 
 
-def latency(run: Deployment, size: Size) -> Outcome:
+def faults(
+    run: Deployment, size: Size, *, template: str = ONE_BY_ONE, peers_work: bool = True
+) -> Outcome:
+    """The first try of about one message in twenty is refused."""
+    work = FAULTS if peers_work else {"changes": size.changes, "keys": size.keys}
+    with run.fresh(template) as dsn:
+        _backlog(run, dsn, accepted=True, burst=True, **work)
+        run.sink.reset(refuse_one_in=REFUSE_ONE_IN)
+        return _delivered(run, dsn, work["changes"], 1)
+
+
+def latency(run: Deployment, size: Size, *, template: str = ONE_BY_ONE) -> Outcome:
     """Open loop, everything of a node running and warm."""
     with (
-        run.fresh() as dsn,
+        run.fresh(template) as dsn,
         run.serve(dsn) as node,
         run.work(dsn) as workers,
         psycopg.connect(dsn, autocommit=True) as connection,
     ):
         run.sink.reset()
-        _post(run, node, WARM_UP_CHANGES, size.keys, **WARM_UP, rate=RATE)
+        post(run, node, WARM_UP_CHANGES, size.keys, **WARM_UP, rate=RATE)
         await_warm(run, workers)
         await_true(lambda: not one(connection, OPEN), "it is acknowledged", workers)
-        order = _order(run, node, size.paced, size.keys, clients=CLIENTS, rate=RATE)
-        before = node.process.cpu_seconds() + workers.cpu_seconds()
+        order = _order(node, size.paced, size.keys, clients=CLIENTS, rate=RATE)
+        meter = Meter(run, [node.process, workers])
         client = run.order("bench.client", **order)
         try:
             seen = _watch(connection, size)
             client.answer()
         finally:
             client.end()
-        used = node.process.cpu_seconds() + workers.cpu_seconds() - before
+        used = meter.each(size.paced)
         acknowledged = [
             seen[message] - int(change.rsplit(".", 1)[1])
             for message, change in connection.execute(MESSAGES)
@@ -125,9 +150,20 @@ def latency(run: Deployment, size: Size) -> Outcome:
     outcome = judged(stats, size.paced)
     if len(acknowledged) != size.paced:
         outcome.faults.append(f"{len(acknowledged)} of {size.paced} acknowledged")
-    outcome.values = quantiles("arrived", stats["waits"])
-    outcome.values |= quantiles("acknowledged", acknowledged)
-    outcome.values["cpu_us"] = used * 1e6 / size.paced
+    outcome.values = arrivals(stats) | quantiles("acknowledged", acknowledged) | used
+    return outcome
+
+
+def _delivered(run: Deployment, dsn: str, changes: int, deliverers: int) -> Outcome:
+    kinds = ("projector", "receiver", f"deliverer={deliverers}", "sweeper")
+    with (
+        run.work(dsn, *kinds) as workers,
+        psycopg.connect(dsn, autocommit=True) as connection,
+    ):
+        before = one(connection, EVENTS)
+        outcome = drained(run, changes, [workers], lambda: not one(connection, OPEN))
+        outcome.values["views_behind"] = one(connection, BEHIND)
+        outcome.values["events"] = one(connection, EVENTS) - before
     return outcome
 
 
@@ -137,7 +173,7 @@ def _watch(connection: psycopg.Connection[Any], size: Size) -> dict[str, int]:
     at = one(connection, EVENTS)
     connection.execute("LISTEN rps_events")
     cursor = connection.cursor(binary=True)
-    deadline = time.monotonic() + size.seconds + WORK_SECONDS_MAX
+    deadline = time.monotonic() + size.seconds + PATIENCE_SECONDS
     while len(seen) < size.paced and time.monotonic() < deadline:
         list(connection.notifies(timeout=0.2, stop_after=1))
         rows = cursor.execute(ACKNOWLEDGED, (at,), prepare=True).fetchall()
@@ -148,27 +184,41 @@ def _watch(connection: psycopg.Connection[Any], size: Size) -> dict[str, int]:
     return seen
 
 
-def _judge(run: Deployment, dsn: str, size: Size) -> None:
+def _backlog(run: Deployment, dsn: str, *, accepted: bool, **work: Any) -> None:
+    with run.serve(dsn) as node:
+        post(run, node, **work, **BULK)
+    if accepted:
+        with judging(run, dsn, work["changes"]):
+            pass
+
+
+@contextmanager
+def judging(run: Deployment, dsn: str, changes: int) -> Iterator[Process]:
     """Let the receiver accept everything, and the views follow."""
     with (
         run.work(dsn, "receiver", "projector") as workers,
         psycopg.connect(dsn, autocommit=True) as connection,
     ):
+        yield workers
         await_true(
             lambda: bool(one(connection, JUDGED)) and one(connection, BEHIND) == 0,
             "everything is accepted",
             workers,
-            size.patience,
+            PATIENCE_SECONDS + changes / 100,
         )
 
 
-def _post(run: Deployment, node: Node, changes: int, keys: int, **how: Any) -> float:
-    order = _order(run, node, changes, keys, **how)
+def post(run: Deployment, node: Node, changes: int, keys: int, **how: Any) -> float:
+    """Seconds it took until all were receipted; 0 where they were paced."""
+    order = _order(node, changes, keys, **how)
     return float(run.order("bench.client", **order).answer().get("seconds", 0))
 
 
-def _order(
-    run: Deployment, node: Node, changes: int, keys: int, **how: Any
-) -> dict[str, Any]:
-    asked = {"port": node.port, "token": run.token, "changes": changes, "keys": keys}
+def _order(node: Node, changes: int, keys: int, **how: Any) -> dict[str, Any]:
+    asked = {"port": node.port, "token": node.token, "changes": changes, "keys": keys}
     return asked | how
+
+
+def _answered(dsn: str, sql: str) -> int:
+    with psycopg.connect(dsn) as connection:
+        return one(connection, sql)

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
-from bench.deployment import await_true
+from bench.process import await_true
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import psycopg
 
-    from bench.deployment import Deployment, Process
+    from bench.deployment import Deployment
+    from bench.process import Process
 
 RATE = 100
 """Changes a second where latency is measured."""
 
 WARM_UP_CHANGES = 200
-WORK_SECONDS_MAX = 60.0
+PATIENCE_SECONDS = 60.0
 LEAST_RATE = 20
 """Changes a second; what is slower than that is taken to be stuck."""
+
+Series = dict[str, list[tuple[float, float]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,26 +32,49 @@ class Size:
     changes: int
     keys: int
     seconds: int
+    """Of the open loop for latency."""
+
+    minutes: float
+    """Of the run whose memory is looked at."""
 
     @property
     def paced(self) -> int:
         return self.seconds * RATE
-
-    @property
-    def patience(self) -> float:
-        return WORK_SECONDS_MAX + self.changes / LEAST_RATE
 
 
 @dataclass(slots=True)
 class Outcome:
     """Rates are called `per_second`. With a fault the figures are worth nothing.
 
-    `cpu_us` is the processor time of the side's own processes for each change, without
-    PostgreSQL, the sink and the clients.
+    `cpu_us` is the processor time of the side's own processes for each change;
+    PostgreSQL's and the sink's are beside it, the clients' is nowhere.
     """
 
     values: dict[str, float]
     faults: list[str] = field(default_factory=list)
+    series: Series = field(default_factory=dict)
+    says: str = ""
+
+
+class Meter:
+    """Processor time from now on: of the side's processes, PostgreSQL and the sink."""
+
+    def __init__(self, run: Deployment, processes: Sequence[Process]) -> None:
+        self._run = run
+        self._processes = processes
+        self._at = self._now()
+
+    def each(self, changes: int) -> dict[str, float]:
+        """Microseconds for each of so many changes."""
+        names = ("cpu_us", "postgres_us", "sink_us")
+        return {
+            name: (now - before) * 1e6 / max(changes, 1)
+            for name, before, now in zip(names, self._at, self._now(), strict=True)
+        }
+
+    def _now(self) -> tuple[float, float, float]:
+        own = sum(each.cpu_seconds() for each in self._processes)
+        return own, self._run.server_seconds(), self._run.sink_seconds()
 
 
 def judged(stats: dict[str, Any], changes: int) -> Outcome:
@@ -58,46 +84,45 @@ def judged(stats: dict[str, Any], changes: int) -> Outcome:
         outcome.faults.append(f"{stats['distinct']} of {changes} arrived")
     outcome.faults += [
         f"{stats[name]} {name.replace('_', ' ')}"
-        for name in ("out_of_order", "duplicates")
+        for name in ("out_of_order", "overlaps", "duplicates", "malformed")
         if stats[name]
     ]
     return outcome
 
 
 def drained(
-    run: Deployment,
-    size: Size,
-    workers: Sequence[Process],
-    connection: psycopg.Connection[Any],
-    still_open: str,
+    run: Deployment, changes: int, workers: Sequence[Process], done: Callable[[], bool]
 ) -> Outcome:
-    """From the first arrival to when the store says that nothing is left to do."""
+    """From the first arrival to when the store says that nothing is left to do.
+
+    `busy_per_second` leaves out the pauses over 20 ms between two deliveries, in
+    which retries were waited for.
+    """
 
     def arrived() -> int:
         return int(run.sink.stats()["distinct"])
 
     await_true(lambda: arrived() > 0, "the first has arrived", workers[0])
-    before, at = arrived(), sum(each.cpu_seconds() for each in workers)
+    before, meter = arrived(), Meter(run, workers)
+    patience = PATIENCE_SECONDS + changes / LEAST_RATE
     await_true(
-        lambda: arrived() >= size.changes,
-        "everything has arrived",
-        workers[0],
-        size.patience,
+        lambda: arrived() >= changes, "everything has arrived", workers[0], patience
     )
-    await_true(
-        lambda: not one(connection, still_open),
-        "everything is acknowledged",
-        workers[0],
-        pause=0.002,
-    )
-    done = time.monotonic_ns()
-    used = sum(each.cpu_seconds() for each in workers) - at
+    await_true(done, "everything is acknowledged", workers[0], pause=0.002)
+    finished = monotonic_ns()
+    used = meter.each(changes - before)
     stats = run.sink.stats()
-    outcome = judged(stats, size.changes)
-    outcome.values = {
-        "per_second": size.changes * 1e9 / (done - int(stats["first"])),
-        "cpu_us": used * 1e6 / max(size.changes - before, 1),
-    }
+    outcome = judged(stats, changes)
+    took = finished - int(stats["t_first"])
+    outcome.values = {"per_second": changes * 1e9 / took} | used
+    if stats["refused"]:
+        outcome.values |= {
+            "busy_per_second": changes * 1e9 / (took - int(stats["waited_ns"])),
+            "seconds": took / 1e9,
+            "refused": stats["refused"],
+        }
+    if stats["requests"] < stats["accepted"]:
+        outcome.values["messages_a_request"] = stats["accepted"] / stats["requests"]
     return outcome
 
 
@@ -107,6 +132,13 @@ def await_warm(run: Deployment, process: Process) -> None:
         "the warm-up has arrived",
         process,
     )
+
+
+def arrivals(stats: dict[str, Any]) -> dict[str, float]:
+    """How long changes took from when they were due, as the sink saw it."""
+    return {f"arrived_{name}": float(stats[name]) for name in ("p50_ms", "p99_ms")} | {
+        "arrived_max_ms": float(stats["max_ms"])
+    }
 
 
 def quantiles(what: str, nanoseconds: Sequence[int]) -> dict[str, float]:

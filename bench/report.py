@@ -1,180 +1,186 @@
-"""The figures as a table: medians, ratios, and how close to the limits."""
+"""RESULTS.md: written from the raw figures, and from two texts kept beside it."""
 
 from __future__ import annotations
 
-import os
-import platform
-from dataclasses import dataclass
-from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rich.table import Table
+from bench import machine
+from bench.figures import judgements, number, other_run, relative
+from bench.measures import DEPTHS, LOGS
+from bench.plot import Plot, svg
+from bench.sections import SECTIONS, Section
 
 if TYPE_CHECKING:
-    from bench.outcome import Outcome
+    from collections.abc import Iterable
+    from pathlib import Path
 
-LOG_LEFT = "every event hash-chained in the log, with views of it"
-ROW_LEFT = "one row a change, with its body, attempts and time"
-ONE_BY_ONE = ("baseline-drain-8", "baseline-drain-32")
-BY_16 = ("baseline-drain-8-by-16", "baseline-drain-32-by-16")
-BASELINES = {
-    1: (ONE_BY_ONE, BY_16),
-    2: (("baseline-drain-2x8",), ("baseline-drain-2x8-by-16",)),
-}
-"""By processes, as rps has deliverers: delivered one by one, and 16 at a time."""
+    from bench.results import Results
 
+PROFILE, NOTES = "profile.md", "notes.md"
+"""Written by people: where the microseconds go, and why what is missed is missed."""
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Of several baselines or limits the best median counts."""
-
-    title: str
-    rps: str
-    baseline: tuple[str, ...] = ()
-    limit: tuple[str, ...] = ()
-    value: str = "per_second"
+GROWTH = (
+    ("capture", "growth-capture-{}", "per_second"),
+    ("drain", "growth-drain-{}", "per_second"),
+    ("latency p50", "growth-latency-{}", "arrived_p50_ms"),
+    ("latency p99", "growth-latency-{}", "arrived_p99_ms"),
+)
+LANES = (
+    ("capture", "lanes-capture-{}", "per_second"),
+    ("drain", "lanes-drain-{}", "per_second"),
+)
+BAND = (80.0, 120.0)
 
 
-def _latency(what: str, quantile: str) -> Line:
-    return Line(
-        f"due to {what}, {quantile} (ms)",
-        *("latency", ("baseline-latency",), ()),
-        f"{what}_{quantile}_ms",
+def write_report(results: Results, folder: Path) -> None:
+    pictures = _pictures(results, folder)
+    parts = ["# How fast: results", _opening(), _runs(results), _summary(results)]
+    parts += [_included(folder / NOTES), _included(folder / PROFILE)]
+    for section in SECTIONS:
+        if found := results.names(section.names):
+            parts += [f"## {section.title}", section.says]
+            parts += [_table(results, section, found)]
+            parts += pictures if section.title == "Cost growth" else []
+    parts += [_memory(results), _failed(results)]
+    text = "\n\n".join(part for part in parts if part)
+    (folder / "RESULTS.md").write_text(text + "\n")
+
+
+def verdicts(results: Results, measured: Iterable[str]) -> list[str]:
+    """For the terminal: what the measures of this run say about the targets."""
+    touched = set(measured)
+    return [
+        f"{j.number}  {j.verdict.strip('*'):12} {j.title}: wanted {j.wanted}, "
+        f"{j.reached or 'nothing'}"
+        for j in judgements(results)
+        if any(f"`{name}`" in j.reached or name in j.title for name in touched)
+    ]
+
+
+def _opening() -> str:
+    return (
+        "Written by `make bench` from the figures it measured; what each line means is "
+        "in [README.md](README.md). Medians, with the least and the greatest in "
+        "brackets. µs: processor time for each change, of the side's own processes, "
+        "of PostgreSQL and of the sink; the clients' is not counted. † marks a ratio "
+        "whose two sides were measured in different runs."
     )
 
 
-LINES = (
-    Line(
-        "capture, 1 client (changes/s)",
-        *("capture-1", ("baseline-intake-1",), ("limit-commit-1",)),
-    ),
-    *(
-        Line(
-            f"capture, {clients} clients",
-            *(f"capture-{clients}", ("baseline-intake-8",)),
-            (f"limit-commit-{clients}",),
-        )
-        for clients in (8, 32)
-    ),
-    *(
-        Line(
-            f"capture in 100s, {clients}",
-            *(f"capture-batch-{number}", ("baseline-intake-8",)),
-            ("limit-commit-group",),
-        )
-        for number, clients in ((1, "1 client"), (4, "4 clients"), (8, "8 clients"))
-    ),
-    *(
-        Line(
-            f"drain{what}, {n} deliverer{'s' if n > 1 else ''}",
-            *(f"drain-{measure}{n}", BASELINES[n][0], (f"limit-requests-{n}",)),
-        )
-        for what, measure in ((" (messages/s)", ""), (" from captured", "captured-"))
-        for n in (1, 2)
-    ),
-    *(
-        Line(f"drain, {n}; baseline by 16", f"drain-{n}", BASELINES[n][1])
-        for n in (1, 2)
-    ),
-    *(
-        _latency(what, quantile)
-        for what in ("arrived", "acknowledged")
-        for quantile in ("p50", "p99", "max")
-    ),
-)
+def _runs(results: Results) -> str:
+    lines = ["| run | on | command | machine |", "|---|---|---|---|"]
+    for key in sorted(set(results.run_of.values()), key=int):
+        run = results.runs[key]
+        words = machine.in_words(run["machine"])
+        lines.append(f"| {key} | {run['at']} | `{run['command']}` | {words} |")
+    return "\n".join(lines)
 
 
-def table_of(runs: dict[str, list[Outcome]]) -> Table:
-    table = Table(title="medians; ratio = rps / baseline", title_justify="left")
-    table.add_column("measure")
-    for name in ("rps", "baseline", "ratio", "limit", "share of the limit"):
-        table.add_column(name, justify="right")
-    for line in LINES:
-        ours = _best(runs, (line.rps,), line.value)
-        theirs = _best(runs, line.baseline, line.value)
-        limit = _best(runs, line.limit, line.value)
-        if ours is theirs is limit is None:
-            continue
-        table.add_row(
-            line.title,
-            _figure(ours),
-            _figure(theirs),
-            f"{ours / theirs:.2f}" if ours and theirs else "",
-            _figure(limit),
-            f"{ours / limit:.0%}" if ours and limit else "",
-        )
-    return table
-
-
-def closing(runs: dict[str, list[Outcome]], facts: dict[str, Any]) -> list[str]:
-    """Facts, what is left behind, and each variant that the table leaves out."""
-    said = [", ".join(f"{name} {value}" for name, value in facts.items())]
-    single = _best(runs, ("limit-commit-1",), "per_second")
-    batch = _best(runs, tuple(f"capture-batch-{n}" for n in (1, 4, 8)), "per_second")
-    if single and batch:
-        said.append(f"capture in 100s is {batch / single:.2f} x single-row commits")
-    said.append(_costs(runs))
-    events = _best(runs, ("drain-1", "drain-2"), "events_a_change")
-    count = f"{events:.1f} events a change: " if events else ""
-    said.append(f"left behind: rps {count}{LOG_LEFT}; baseline {ROW_LEFT}")
-    behind = _best(runs, ("drain-1", "drain-2"), "views_behind")
-    if behind is not None:
-        said.append(f"views were at most {behind:.0f} events behind when drained")
-    return said
-
-
-def _costs(runs: dict[str, list[Outcome]]) -> str:
-    """Load does not change these much, so they compare where rates do not."""
-    costs = {name: _best(runs, (name,), "cpu_us") for name in runs}
-    shown = ", ".join(f"{name} {cost:.0f}" for name, cost in costs.items() if cost)
-    return f"processor time, us a change, PostgreSQL not counted: {shown or 'none'}"
-
-
-def faults_of(runs: dict[str, list[Outcome]]) -> list[str]:
-    return [
-        f"{name}, run {number}: {fault}"
-        for name, outcomes in runs.items()
-        for number, outcome in enumerate(outcomes, 1)
-        for fault in outcome.faults
+def _summary(results: Results) -> str:
+    lines = ["| | figure | wanted | measured | |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {j.number} | {j.title} | {j.wanted} | {j.reached} | {j.verdict} |"
+        for j in judgements(results)
     ]
+    return "## What was to be reached\n\n" + "\n".join(lines)
 
 
-def machine(postgres: str) -> dict[str, Any]:
-    return {
-        "cores": len(os.sched_getaffinity(0)),
-        "Python": platform.python_version(),
-        "PostgreSQL": postgres,
-        "load before": round(os.getloadavg()[0], 1),
-    }
-
-
-def document(runs: dict[str, list[Outcome]], facts: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "machine": facts,
-        "faults": faults_of(runs),
-        "medians": {name: _medians(outcomes) for name, outcomes in runs.items()},
-        "runs": {name: [o.values for o in outcomes] for name, outcomes in runs.items()},
-    }
-
-
-def _medians(outcomes: list[Outcome]) -> dict[str, float]:
-    """Of the runs without a fault."""
-    good = [outcome.values for outcome in outcomes if not outcome.faults]
-    return {name: median(v[name] for v in good) for name in (good or [{}])[0]}
-
-
-def _best(
-    runs: dict[str, list[Outcome]], names: tuple[str, ...], value: str
-) -> float | None:
-    found = [
-        figure
-        for name in names
-        if (figure := _medians(runs.get(name, [])).get(value)) is not None
+def _table(results: Results, section: Section, names: list[str]) -> str:
+    columns = [
+        (title, value)
+        for title, value in section.columns
+        if any(results.values(name, value) for name in names)
     ]
-    return max(found) if found else None
+    best = results.best(section.rivals) if section.rivals else None
+    heads = ["measure", "run", *(title for title, _ in columns)]
+    lines = [*([*heads, "ratio"] if best else heads)]
+    rows = ["| " + " | ".join(lines) + " |", "|---" * len(lines) + "|"]
+    for name in names:
+        cells = [f"`{name}`", results.run_of[name]]
+        cells += [_spread(results.values(name, value)) for _, value in columns]
+        figure = results.figure(name)
+        if best:
+            ratio = f"{figure.value / best.value:.2f}" if figure else ""
+            cells.append(ratio + (other_run(figure, best) if figure else ""))
+        rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join(rows)
 
 
-def _figure(value: float | None) -> str:
-    if value is None:
+def _spread(values: list[float]) -> str:
+    if not values:
         return ""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+    ordered = sorted(values)
+    middle = number(_median(ordered))
+    if len(ordered) == 1:
+        return middle
+    return f"{middle} ({number(ordered[0])} to {number(ordered[-1])})"
+
+
+def _median(ordered: list[float]) -> float:
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else sum(ordered[half - 1 : half + 1]) / 2
+
+
+def _pictures(results: Results, folder: Path) -> list[str]:
+    """Those that can be drawn, as Markdown."""
+    found = []
+    for file, title, x_label, lines, places in (
+        ("growth.svg", "Cost as the log grows", "events in the log", GROWTH, LOGS),
+        ("lanes.svg", "Cost as lanes deepen", "messages waiting", LANES, DEPTHS),
+    ):
+        drawn = {
+            name: _points(results, [pattern.format(x) for x in places], value, places)
+            for name, pattern, value in lines
+        }
+        drawn = {name: points for name, points in drawn.items() if len(points) > 1}
+        if drawn:
+            label = f"% of the value at {places[0]:,}"
+            plot = Plot(title, x_label, label, drawn, log_x=True, band=BAND)
+            (folder / file).write_text(svg(plot))
+            found.append(f"![{title}]({file})")
+    if memory := _memory_lines(results):
+        title = "Memory of each process"
+        plot = Plot(title, "minutes", "resident MB", memory)
+        (folder / "memory.svg").write_text(svg(plot))
+    return found
+
+
+def _memory_lines(results: Results) -> dict[str, list[tuple[float, float]]]:
+    outcomes = results.outcomes.get("memory", [])
+    series = outcomes[-1].series if outcomes else {}
+    return {name: [(x, y) for x, y in points] for name, points in series.items()}
+
+
+def _points(
+    results: Results, names: list[str], value: str, places: tuple[int, ...]
+) -> list[tuple[float, float]]:
+    shares = relative(results, names, value)
+    return [
+        (float(x), share * 100)
+        for x, share in zip(places, shares, strict=True)
+        if share is not None
+    ]
+
+
+def _memory(results: Results) -> str:
+    lines = _memory_lines(results)
+    if not lines:
+        return ""
+    rows = ["| process | MB after a minute | at the end |", "|---|---|---|"]
+    for name, points in lines.items():
+        warm = next((held for at, held in points if at >= 1), points[0][1])
+        rows.append(f"| {name} | {warm:.1f} | {points[-1][1]:.1f} |")
+    says = "Resident memory under a steady load, a sample every five seconds."
+    return "\n\n".join(["## Memory", says, "![Memory](memory.svg)", "\n".join(rows)])
+
+
+def _failed(results: Results) -> str:
+    faults = results.faults()
+    if not faults:
+        return ""
+    told = "\n".join(f"- {' '.join(fault.split())[:300]}" for fault in faults)
+    return f"## What failed\n\n{told}"
+
+
+def _included(file: Path) -> str:
+    return file.read_text().strip() if file.exists() else ""

@@ -8,7 +8,7 @@ nanoseconds, shared by all processes of a machine, or 0 where nobody asks for la
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 SYSTEM, TARGET, TABLE = "acme", "zenith", "item"
 WARM_UP_KEY = 1_000_000
 """From here on keys are only there to get a worker going; the sink leaves them out."""
+
+SEED_KEY = 2_000_000
+"""From here on keys are those of what was there before a measure began."""
 
 DEFINITION = {
     "process_event": "item.shared",
@@ -59,11 +62,20 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """`changes` changes of `keys` records, a record's changes spread over the whole."""
+    """`changes` changes of `keys` records, a record's changes spread over the whole,
+    or one after the other (`burst`); numbered from `first_number` on.
+    """
 
     changes: int
     keys: int
     first_key: int = 0
+    first_number: int = 1
+    burst: bool = False
+
+    @classmethod
+    def of(cls, order: dict[str, Any]) -> Workload:
+        """As an order to one of our processes describes it."""
+        return cls(**{name: order[name] for name in cls.__slots__ if name in order})
 
     def all(self) -> list[Change]:
         return [self._at(n) for n in range(self.changes)]
@@ -84,7 +96,11 @@ class Workload:
         ]
 
     def _at(self, n: int) -> Change:
-        return Change(self.first_key + n % self.keys, n // self.keys + 1)
+        if self.burst:
+            key, number = divmod(n, max(1, -(-self.changes // self.keys)))
+        else:
+            number, key = divmod(n, self.keys)
+        return Change(self.first_key + key, self.first_number + number)
 
 
 def chunks(changes: Sequence[Change], size: int) -> list[Sequence[Change]]:
