@@ -67,7 +67,7 @@ class Config:
             port=number("RPS_PORT", 8080, 1, 65535),
             allow_networks=networks(),
             api_processes=number("RPS_API_PROCESSES", 2, 1, 64),
-            api_threads=number("RPS_API_THREADS", 16, 1, 256),
+            api_threads=number("RPS_API_THREADS", 32, 1, 256),
             deliverer_threads=number("RPS_DELIVERER_THREADS", 32, 1, 256),
             breaker_seconds=number("RPS_BREAKER_SECONDS", 30, 1, 900),
         )

@@ -14,6 +14,7 @@ from rps.application.operations import Operations
 from rps.connectors.transport import Transport
 from rps.http import create_app
 from rps.http.parts import Parts
+from rps.http.worker import StayingWorker
 from rps.workers.lanes import Lanes
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ KEEPALIVE_SECONDS = 75
 
 REQUEST_SECONDS_MAX = 120
 STOP_SECONDS = 30
-SPARE_CONNECTIONS = 2
-"""Beside one a thread: the group commit and the configuration reader."""
+DATABASE_CONNECTIONS_MAX = 18
+"""Of a process: most threads wait for a request or a commit, and need none."""
 
 
 class Node(BaseApplication):  # type: ignore[misc]  # no types
@@ -75,7 +76,7 @@ class Node(BaseApplication):  # type: ignore[misc]  # no types
         settings: dict[str, Any] = {
             "bind": [_address(config.host, config.port)],
             "workers": config.api_processes,
-            "worker_class": "gthread",
+            "worker_class": StayingWorker,
             "threads": config.api_threads,
             "keepalive": KEEPALIVE_SECONDS,
             "timeout": REQUEST_SECONDS_MAX,
@@ -100,7 +101,7 @@ class Node(BaseApplication):  # type: ignore[misc]  # no types
 def application_parts(config: Config, database_url: str) -> Flask:
     """The Flask application on connections and threads of this process's own."""
     application = RemoteProcessSync(
-        database_url, connections=config.api_threads + SPARE_CONNECTIONS
+        database_url, connections=min(config.api_threads + 2, DATABASE_CONNECTIONS_MAX)
     )
     connections = Connections(application.datastore, Transport(config.allow_networks))
     lanes = Lanes(application.datastore, "api")
