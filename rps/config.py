@@ -68,7 +68,7 @@ class Config:
             allow_networks=networks(),
             api_processes=number("RPS_API_PROCESSES", 2, 1, 64),
             api_threads=number("RPS_API_THREADS", 32, 1, 256),
-            deliverer_threads=number("RPS_DELIVERER_THREADS", 32, 1, 256),
+            deliverer_threads=number("RPS_DELIVERER_THREADS", 64, 1, 256),
             breaker_seconds=number("RPS_BREAKER_SECONDS", 30, 1, 900),
         )
         if wrong:

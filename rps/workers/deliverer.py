@@ -25,6 +25,7 @@ from rps.domain.remote_system import RemoteSystem
 from rps.workers.breaker import Breakers
 from rps.workers.committer import Committer
 from rps.workers.lanes import Heartbeat, Lanes, Room
+from rps.workers.outbound import AHEAD as READ_AHEAD
 from rps.workers.outbound import read
 from rps.workers.sending import Sending
 from rps.workers.turns import Turns
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("rps.deliverer")
 
-AHEAD = 4
+HELD_AHEAD = 4
 """Lanes held for each one that is written, where a turn takes several."""
 HELD_MAX = 2_000
 BUSY = 16
@@ -52,7 +53,8 @@ FAILING = (Unavailable, Uncertain, NeedsCredentials, Gone)
 
 class Deliverer:
     """`connect` makes the connector of a system; `chance` is uniform in [0, 1);
-    `threads` is how many writes are under way at most."""
+    `threads` is how many writes are under way at most. It tells `due` when there may be
+    lanes to claim, and `finished` when it has let go of one."""
 
     idle_seconds = 1.0
 
@@ -65,12 +67,16 @@ class Deliverer:
         *,
         threads: int = 16,
         breaker_seconds: float = 30.0,
+        due: Callable[[], None] = lambda: None,
         finished: Callable[[], None] = lambda: None,
     ) -> None:
         self._application = application
         self._clock = clock
         self._threads = threads
+        self._due = due
         self._finished = finished
+        self._looks = 0
+        self._more = False
         self.lanes = Lanes(application.datastore, "deliverer")
         self._breakers = Breakers(application, clock, breaker_seconds)
         self._sending = Sending(application, connect, clock, chance)
@@ -102,11 +108,16 @@ class Deliverer:
         if self._broken is not None:
             raise self._broken
         self._application.configuration.refresh()
+        self._looks += 1
         rooms, probes = self._rooms()
-        lanes = self._read(self.lanes.claim_out(rooms))
+        claimed = self.lanes.claim_out(rooms)
+        least = min((room.most for room in rooms), default=0)
+        self._more = self._more or len(claimed) >= least
+        lanes = self._read(claimed)
         started: defaultdict[Key, list[Lane]] = defaultdict(list)
         for lane in lanes:
             lane.probe = lane.system in probes
+            lane.look = self._looks
             probes.discard(lane.system)
             started[lane.system].append(lane)
         for key, mine in started.items():
@@ -127,6 +138,7 @@ class Deliverer:
     def _rooms(self) -> tuple[list[Room], set[Key]]:
         """Room for each active system whose breaker lets it: its share of what is under
         way, and some ahead of that. What waits for another system is given back."""
+        self._more = False
         closed_off, to_probe = self._breakers.standing()
         active = [
             (system.domain, system.name)
@@ -159,6 +171,8 @@ class Deliverer:
                 most = self._most(key, min(share, mine + free), held.get(key, 0))
                 if most > 0:
                     rooms.append(Room(*key, most))
+                else:
+                    self._more = True
         return rooms, probes
 
     def _depth(self, key: Key) -> int:
@@ -166,7 +180,7 @@ class Deliverer:
         able = self._able.get(key)
         if able is None or able.together == 1:
             return 1
-        return max(able.batch, AHEAD)
+        return max(able.batch, HELD_AHEAD)
 
     def _most(self, key: Key, share: int, held: int) -> int:
         """How many lanes to claim: few claims of many rather than many of few."""
@@ -200,6 +214,17 @@ class Deliverer:
                 self._held[lane.system] -= 1
         for _ in lanes:
             self._finished()
+        if self._more or any(self._may_be_due(lane) for lane in lanes):
+            self._due()
+
+    def _may_be_due(self, lane: Lane) -> bool:
+        """Whether there may be a message that nobody could claim while we held its
+        lane: it came since, was behind those we read, or has to go again."""
+        return (
+            lane.look != self._looks
+            or not lane.is_done
+            or len(lane.messages) == READ_AHEAD
+        )
 
     def _wait(self, key: Key, lanes: list[Lane]) -> None:
         if not self._turns.put(key, lanes):
@@ -211,6 +236,7 @@ class Deliverer:
     def _break(self, error: BaseException) -> None:
         """What nobody foresaw ends the worker: `work` raises it."""
         self._broken = error
+        self._due()
         self._finished()
 
     # --- a turn, and what came of it --------------------------------------------------
@@ -241,22 +267,21 @@ class Deliverer:
     def _go_on(self, attempts: list[Attempt]) -> None:
         """These are in the log: let their lanes go on, or go."""
         on: defaultdict[Key, list[Lane]] = defaultdict(list)
-        told: Counter[Key] = Counter()
         ended: list[Lane] = []
         for attempt in attempts:
             lane, outcome = attempt.lane, attempt.outcome
-            if attempt.doubtful:
-                told[lane.system] += 1
             if outcome is not None:
                 self._tell_breaker(lane, outcome)
                 _say(lane, attempt.scene.attempt, outcome)
-            if attempt.goes_on and isinstance(outcome, Delivered):
+            if isinstance(outcome, Delivered) and attempt.goes_on:
                 lane.advance(outcome)
                 on[lane.system].append(lane)
             else:
+                lane.is_done = isinstance(outcome, Delivered) and not lane.has_more
                 ended.append(lane)
         for key, lanes in on.items():
             self._wait(key, lanes)
+        told = Counter(a.lane.system for a in attempts if a.doubtful)
         for key, count in told.items():
             self._turns.told(key, count)
         if ended:

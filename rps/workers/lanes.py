@@ -8,9 +8,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from uuid import UUID, uuid4
 
-import psycopg
 from psycopg.rows import tuple_row
-from psycopg.sql import SQL, Identifier
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -169,41 +167,3 @@ class Heartbeat:
             except Exception as error:  # noqa: BLE001 - the worker raises it
                 self.failed = error
                 return
-
-
-class Wake:
-    """Tells when there is something new: LISTEN on a connection of its own, as a hint
-    only."""
-
-    def __init__(self, database_url: str, channel: str) -> None:
-        self._url = database_url
-        self._listen = SQL("LISTEN {}").format(Identifier(channel))
-        self._new = Event()
-        self._stop = Event()
-        self._thread = Thread(target=self._hear, name="wake", daemon=True)
-        self._thread.start()
-
-    def wait(self, seconds: float) -> None:
-        """Return when something is new, when `nudge`d, or after `seconds`."""
-        self._new.wait(seconds)
-        self._new.clear()
-
-    def nudge(self) -> None:
-        self._new.set()
-
-    def close(self) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _hear(self) -> None:
-        while not self._stop.is_set():
-            try:
-                with psycopg.connect(self._url, autocommit=True) as conn:
-                    conn.execute(self._listen)
-                    self._new.set()
-                    while not self._stop.is_set():
-                        for _ in conn.notifies(timeout=0.2, stop_after=1):
-                            self._new.set()
-            except psycopg.OperationalError:
-                # Only a hint was lost: whoever waits also looks by the clock.
-                self._stop.wait(0.5)

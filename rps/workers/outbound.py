@@ -58,6 +58,10 @@ class Lane:
     revision: str | None
     probe: bool = False
     at: int = 0
+    look: int = 0
+    """Of the deliverer, when it claimed the lane."""
+    is_done: bool = False
+    """All its messages were delivered."""
 
     @property
     def message(self) -> Message:
@@ -86,9 +90,13 @@ class Lane:
             )
         )
 
+    @property
+    def has_more(self) -> bool:
+        return self.at + 1 < len(self.messages)
+
     def has_next(self, now: datetime) -> bool:
         """Whether the message after this one may be sent right away."""
-        if self.at + 1 >= len(self.messages):
+        if not self.has_more:
             return False
         coming = self.messages[self.at + 1]
         return (

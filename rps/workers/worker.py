@@ -5,6 +5,7 @@ What it does not foresee ends it; the supervisor starts a clean one.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import random
@@ -22,16 +23,19 @@ from rps.projections.followed import Follower
 from rps.projections.inline import INBOUND, OUTBOUND
 from rps.projections.views import followed_views
 from rps.workers.deliverer import Deliverer
-from rps.workers.lanes import Heartbeat, Wake
 from rps.workers.receiver import Receiver
 from rps.workers.sweeper import Sweeper
+from rps.workers.wake import Wake
 
 if TYPE_CHECKING:
     from rps.config import Config
+    from rps.workers.lanes import Heartbeat
 
 log = logging.getLogger("rps.worker")
 
 IDLE_SECONDS = 1.0
+CONNECTIONS = 12
+"""A worker's threads hardly ever ask the database at the same time."""
 
 KINDS = ("projector", "receiver", "deliverer", "sweeper")
 
@@ -60,17 +64,15 @@ def clock() -> datetime:
 def run(kind: str, config: Config, database_url: str) -> None:
     """Work as `kind` until SIGTERM or SIGINT, or until the parent process is gone."""
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     parent = os.getppid()
     with ExitStack() as stack:
-        application = RemoteProcessSync(
-            database_url, connections=config.deliverer_threads + 4
-        )
+        application = RemoteProcessSync(database_url, connections=CONNECTIONS)
         stack.callback(application.close)
         wake = Wake(database_url, CHANNELS[kind])
         stack.callback(wake.close)
+        _stop_at_signals(stop, wake)
         worker, heartbeat = _made(kind, application, config, wake, stack)
+        _spare_collections()
         log.info("worker.started kind=%s pid=%d", kind, os.getpid())
         while not stop.is_set() and os.getppid() == parent:
             if heartbeat is not None and heartbeat.failed is not None:
@@ -78,12 +80,27 @@ def run(kind: str, config: Config, database_url: str) -> None:
             looked = time.monotonic()
             if not worker.work():
                 wake.wait(worker.idle_seconds)
-            gather = getattr(worker, "gather_seconds", 0.0) - (
-                time.monotonic() - looked
-            )
+            gather = looked + getattr(worker, "gather_seconds", 0.0) - time.monotonic()
             if gather > 0:
                 stop.wait(gather)
     log.info("worker.stopped kind=%s pid=%d", kind, os.getpid())
+
+
+def _stop_at_signals(stop: threading.Event, wake: Wake) -> None:
+    def end(*_: object) -> None:
+        stop.set()
+        wake.nudge()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+
+
+def _spare_collections() -> None:
+    """What is there by now stays, and what comes is hardly ever a cycle: with the usual
+    thresholds a deliverer spent a third of its time looking for them."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _made(
@@ -112,7 +129,7 @@ def _made(
                 random.random,
                 threads=config.deliverer_threads,
                 breaker_seconds=config.breaker_seconds,
-                finished=wake.nudge,
+                due=wake.nudge,
             )
             heartbeat = stack.enter_context(deliverer.heartbeat())
             stack.callback(deliverer.close)
