@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from math import inf
 from operator import attrgetter, itemgetter
@@ -12,14 +11,15 @@ from uuid import UUID
 from eventsourcing.persistence import StoredEvent
 from psycopg.rows import tuple_row
 
-from rps.domain.correlation import Correlation
-from rps.domain.flow import EPOCH
 from rps.log.statements import CONFIGURATION
+from rps.workers.remembered import Known, Remembered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rps.application import RemoteProcessSync
+    from rps.domain.aggregate import Event
+    from rps.domain.correlation import Correlation
     from rps.domain.events import ChangeCaptured
     from rps.log.mapper import EventMapper
     from rps.workers.lanes import ClaimedIn
@@ -28,8 +28,6 @@ CHANGES_MIN, CHANGES_MAX = 16, 200
 """Changes of one correlation judged in one turn: fewer where many share the turn."""
 TURN_MAX = 1_000
 """Changes judged in one turn, so that others get to append in between."""
-REMEMBERED_MAX = 50_000
-"""Parts of correlations (themselves, messages and entries of theirs) kept in memory."""
 
 
 class Kind:
@@ -124,15 +122,19 @@ class Docket:
     that waits for a person. `owner` is whose record they are of, if another's."""
 
     lane: ClaimedIn
-    correlation: Correlation
+    known: Known
     head: int = 0
-    events: list[Any] = field(default_factory=list)
+    events: list[StoredEvent] = field(default_factory=list)
     changes: list[tuple[int, ChangeCaptured]] = field(default_factory=list)
     written: set[str] = field(default_factory=set)
     has_strays: bool = False
     stops_at: float = inf
     is_making: bool = False
     owner: UUID | None = None
+
+    @property
+    def correlation(self) -> Correlation:
+        return self.known.correlation
 
     def note(
         self,
@@ -145,13 +147,12 @@ class Docket:
     ) -> None:
         """Take in a row of LOOK."""
         match kind:
-            case Kind.READY | Kind.EVENT:
+            case Kind.READY:
                 stored = StoredEvent(self.lane.correlation_id, version, text, state)
-                event = mapper.to_domain_event(stored)
-                if kind == Kind.READY:
-                    self.changes.append((sequence, event))
-                else:
-                    self.events.append(event)
+                self.changes.append((sequence, mapper.to_domain_event(stored)))
+            case Kind.EVENT:
+                stored = StoredEvent(self.lane.correlation_id, version, text, state)
+                self.events.append(stored)
             case Kind.HEAD:
                 self.head = version
             case Kind.STOPPED:
@@ -175,8 +176,8 @@ class Reader:
             Docket(lane, self._remembered.take(lane.correlation_id)) for lane in lanes
         ]
         self._read(dockets)
+        self._bring_up(dockets)
         for docket in dockets:
-            self._bring_up(docket)
             docket.changes = [
                 (sequence, captured)
                 for sequence, captured in sorted(docket.changes, key=itemgetter(0))
@@ -187,15 +188,18 @@ class Reader:
         )
         return dockets
 
-    def remember(self, correlation: Correlation) -> None:
-        """It is now as its stream says, at the version it has."""
-        self._remembered.keep(correlation)
+    def remember(
+        self, docket: Docket, events: Sequence[Event] = (), versions: Sequence[int] = ()
+    ) -> None:
+        """Keep a correlation as it was looked at, with `events` of ours folded into it
+        that were appended as `versions`."""
+        self._remembered.keep(docket.known.after(docket.head, events, versions))
 
     def _read(self, dockets: Sequence[Docket]) -> None:
         mapper = self._application.event_mapper
         most = min(max(TURN_MAX // len(dockets), CHANGES_MIN), CHANGES_MAX)
         ids = [docket.lane.correlation_id for docket in dockets]
-        seen = [docket.correlation.version for docket in dockets]
+        seen = [docket.known.version for docket in dockets]
         configuration = self._application.configuration
         for place, *row in self._ask(LOOK, ids, seen, most, most):
             if place:
@@ -203,15 +207,26 @@ class Reader:
             elif row[2] > configuration.current.position:
                 configuration.refresh()
 
-    def _bring_up(self, docket: Docket) -> None:
+    def _bring_up(self, dockets: Sequence[Docket]) -> None:
         """Fold what happened since; captures only move the version."""
-        correlation = docket.correlation
-        for event in sorted(docket.events, key=attrgetter("originator_version")):
-            correlation.version = event.originator_version - 1
-            event.mutate(correlation)
-        correlation.version = docket.head
-        if docket.changes:
-            correlation.domain = docket.changes[0][1].domain
+        mapper = self._application.event_mapper
+        for docket in dockets:
+            docket.events.sort(key=attrgetter("originator_version"))
+            if not docket.known.fold(docket.events, mapper):
+                docket.known = self._from_the_start(docket)
+            docket.correlation.version = docket.head
+            if docket.changes:
+                docket.correlation.domain = docket.changes[0][1].domain
+
+    def _from_the_start(self, docket: Docket) -> Known:
+        key = docket.lane.correlation_id
+        known = Known.blank(key)
+        stream = self._application.recorder.streams({key: 0})
+        known.fold(
+            [each for each in stream if each.originator_version <= docket.head],
+            self._application.event_mapper,
+        )
+        return known
 
     def _find_owners(self, unopened: Sequence[Docket]) -> None:
         if not unopened:
@@ -236,26 +251,3 @@ class Reader:
         with self._application.datastore.get_connection() as conn:
             cursor = conn.cursor(row_factory=tuple_row, binary=True)
             return cursor.execute(sql, params, prepare=True).fetchall()
-
-
-class Remembered:
-    """Correlations as of a version, those used last; of bounded size in all."""
-
-    def __init__(self, parts_max: int = REMEMBERED_MAX) -> None:
-        self._known: OrderedDict[UUID, tuple[Correlation, int]] = OrderedDict()
-        self._parts = 0
-        self._parts_max = parts_max
-
-    def take(self, key: UUID) -> Correlation:
-        """What is remembered of it, or a blank one; forgotten until it is kept."""
-        correlation, parts = self._known.pop(key, (None, 0))
-        self._parts -= parts
-        return correlation or Correlation.blank(key, EPOCH)
-
-    def keep(self, correlation: Correlation) -> None:
-        parts = 1 + len(correlation.pending) + len(correlation.entry_ids)
-        self._known[correlation.id] = correlation, parts
-        self._parts += parts
-        while self._parts > self._parts_max and len(self._known) > 1:
-            _, (_, parts) = self._known.popitem(last=False)
-            self._parts -= parts

@@ -54,14 +54,14 @@ class Receiver:
 
     def _judge_all(self, dockets: list[Docket]) -> None:
         paused: list[Docket] = []
-        appends: list[tuple[Append, Correlation]] = []
+        appends: list[tuple[Append, Docket]] = []
         events = 0
         for docket in dockets:
             append = self._decided(docket)
             if append is None:
                 paused.append(docket)
                 continue
-            appends.append((append, docket.correlation))
+            appends.append((append, docket))
             events += len(append.events)
             if events >= APPEND_MAX:
                 self._append(appends)
@@ -111,12 +111,12 @@ class Receiver:
         ]
         return [*correlation.collect_events(), *moved]
 
-    def _append(self, appends: list[tuple[Append, Correlation]]) -> None:
+    def _append(self, appends: list[tuple[Append, Docket]]) -> None:
         outcomes = self._application.recorder.append([append for append, _ in appends])
-        for (append, correlation), outcome in zip(appends, outcomes, strict=True):
-            if _follows(append, outcome):
-                self._reader.remember(correlation)
-            if isinstance(outcome, IntegrityError):
+        for (append, docket), outcome in zip(appends, outcomes, strict=True):
+            if isinstance(outcome, Appended) and docket.owner is None:
+                self._reader.remember(docket, append.events, outcome.versions)
+            elif isinstance(outcome, IntegrityError):
                 # Linked by somebody else since we looked: look again in a moment.
                 self._give_back([cast("Fence", append.fence)])
             elif not isinstance(outcome, Appended | LeaseLost | LaneHeld):
@@ -124,7 +124,7 @@ class Receiver:
 
     def _pause(self, dockets: list[Docket]) -> None:
         for docket in dockets:
-            self._reader.remember(docket.correlation)
+            self._reader.remember(docket)
         self._give_back([_fence(docket) for docket in dockets])
         self.idle_seconds = PAUSE_SECONDS
 
@@ -147,10 +147,3 @@ def _to_be_quiet(
         for member in sorted(judged)
         if correlation.waiting(member)
     )
-
-
-def _follows(append: Append, outcome: object) -> bool:
-    """Whether the events got the very versions they were folded under."""
-    return isinstance(outcome, Appended) and list(outcome.versions) == [
-        event.originator_version for event in append.events
-    ]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from workplace import LOST, Record
+
+from rps.application.operations import Operations
+from rps.domain.correlation import Correlation
 
 if TYPE_CHECKING:
     from workplace import Workplace
@@ -128,6 +132,87 @@ def test_a_record_at_an_unknown_revision_is_read_before_it_is_written(
     assert zenith.records["Z7"].fields == {"subject": "new", "status": "2"}
     assert acme.records[copy].fields["state"] == "closed"
     assert [write.if_match for write in zenith.received] == ["4"]
+
+
+def test_outcomes_recorded_while_it_judges_are_not_lost_on_it(
+    workplace: Workplace,
+) -> None:
+    """What a receiver remembers is what its stream says, read from the start."""
+    workplace.title("one")
+    workplace.settle()
+    workplace.title("two")
+    workplace.receive()
+    workplace.title("three")
+    judge = workplace.receiver._judge
+
+    def meanwhile(correlation: Any, changes: Any) -> None:
+        workplace.deliver()
+        workplace.title("captured meanwhile")
+        judge(correlation, changes)
+
+    workplace.receiver._judge = meanwhile  # type: ignore[method-assign]
+    assert workplace.receiver.work() == 1
+    seen: list[dict[str, Any]] = []
+
+    def looked_at(correlation: Any, changes: Any) -> None:
+        seen.append(_state(deepcopy(correlation)))
+        stored = workplace.application.find(Correlation, correlation.id)
+        assert stored is not None
+        seen.append(_state(stored))
+        judge(correlation, changes)
+
+    workplace.receiver._judge = looked_at  # type: ignore[method-assign]
+    read_from_start = workplace.application.recorder.streams
+    workplace.application.recorder.streams = None  # type: ignore[assignment]
+    assert workplace.receiver.work() == 1
+    workplace.application.recorder.streams = read_from_start  # type: ignore[method-assign]
+    assert seen[0] == seen[1]
+    workplace.receiver._judge = judge  # type: ignore[method-assign]
+    workplace.settle()
+    zenith = workplace.trackers["zenith"]
+    assert zenith.records["Z1"].fields["subject"] == "captured meanwhile"
+
+
+def test_what_a_person_did_while_it_judged_makes_it_read_again(
+    workplace: Workplace,
+) -> None:
+    workplace.title("one")
+    workplace.settle()
+    workplace.title("two")
+    workplace.receive()
+    workplace.title("three")
+    judge = workplace.receiver._judge
+    operations = Operations(workplace.application, workplace.deliverer.lanes)
+    (waiting,) = workplace.ask(
+        "SELECT message_id FROM outbound_queue WHERE status = 'ready'"
+    )[0]
+
+    def meanwhile(correlation: Any, changes: Any) -> None:
+        operations.skip_message("top", waiting, "not needed", "ann", workplace.now())
+        judge(correlation, changes)
+
+    workplace.receiver._judge = meanwhile  # type: ignore[method-assign]
+    assert workplace.receiver.work() == 1
+    seen: list[dict[str, Any]] = []
+
+    def looked_at(correlation: Any, changes: Any) -> None:
+        seen.append(_state(deepcopy(correlation)))
+        stored = workplace.application.find(Correlation, correlation.id)
+        assert stored is not None
+        seen.append(_state(stored))
+        judge(correlation, changes)
+
+    workplace.receiver._judge = looked_at  # type: ignore[method-assign]
+    workplace.title("four")
+    assert workplace.receiver.work() == 1
+    assert seen[0] == seen[1]
+    assert seen[0]["links"]["zenith"].waived
+
+
+def _state(correlation: Correlation) -> dict[str, Any]:
+    """What a correlation holds, when it was made and changed apart."""
+    moments = {"_created_on", "_modified_on"}
+    return {k: v for k, v in vars(correlation).items() if k not in moments}
 
 
 def test_comments_travel_once_and_keep_their_author(workplace: Workplace) -> None:
