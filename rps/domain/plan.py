@@ -8,15 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from rps.domain import flow
-from rps.domain.aggregate import identity
+from rps.domain.aggregate import identity_text
 from rps.domain.state import DELETED, CorrelationState, Link, Pending
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
-    from uuid import UUID
 
     from rps.domain.agreement import Definition, Member
     from rps.domain.events import ChangeCaptured
@@ -90,8 +90,8 @@ def messages(
         if message is not None:
             planned.append(
                 {
-                    "message_id": str(
-                        message_id(state.id, captured.member, captured.change_id, name)
+                    "message_id": _message_id(
+                        state.id, captured.member, captured.change_id, name
                     ),
                     **message,
                     "origin": [*captured.origin, captured.member],
@@ -102,13 +102,18 @@ def messages(
 
 
 def message_id(correlation_id: UUID, source: str, change_id: str, member: str) -> UUID:
+    """As the message itself has it, for those who ask what became of a change."""
+    return UUID(_message_id(correlation_id, source, change_id, member))
+
+
+def _message_id(correlation_id: UUID, source: str, change_id: str, member: str) -> str:
     """The id of the message that a change of the member `source` makes to `member`.
 
     Always the same, and never made from a position: after a restore positions are
     used again for other events, and a receiver would take the new message for one
     that it has had.
     """
-    return identity("message", str(correlation_id), source, change_id, member)
+    return identity_text("message", str(correlation_id), source, change_id, member)
 
 
 def owed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
@@ -26,6 +27,10 @@ APPEND_MAX = 250
 """Events appended at once, or those of one correlation: others wait meanwhile."""
 PAUSE_SECONDS = 0.05
 IDLE_SECONDS = 1.0
+
+
+_uuid = lru_cache(maxsize=4096)(UUID)
+"""Definitions come again and again."""
 
 
 class Receiver:
@@ -90,7 +95,7 @@ class Receiver:
         configuration = self._application.configuration.current
         for sequence, captured in changes:
             revision, definition = configuration.newest(
-                UUID(captured.definition), captured.revision
+                _uuid(captured.definition), captured.revision
             )
             correlation.judge(captured, sequence, definition, revision, self._clock())
             if isinstance(correlation.pending_events[-1], ChangeFailed):

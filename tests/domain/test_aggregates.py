@@ -12,6 +12,7 @@ from shared_record import definition
 from rps.domain import account, process_sync_definition, remote_system
 from rps.domain import replay as replays
 from rps.domain.account import Account, RoleUnknown, TooManyTokens
+from rps.domain.aggregate import identity, identity_text
 from rps.domain.process_sync_definition import ProcessSyncDefinition
 from rps.domain.remote_system import RemoteSystem, RemoteSystemDisabled
 from rps.domain.replay import Replay, ReplayEnded
@@ -205,3 +206,12 @@ def test_a_completed_replay_cannot_be_cancelled() -> None:
     replay.complete(0, NOW)
     with pytest.raises(ReplayEnded):
         replay.cancel("", "eve", NOW)
+
+
+# --- identities ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", range(40))
+def test_an_identity_is_the_same_as_a_text(number: int) -> None:
+    names = ("message", "é" * number, str(number))
+    assert identity_text(*names) == str(identity(*names))
