@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from bench import node_measures as node
-from bench.outcome import PATIENCE_SECONDS, Meter, Outcome, judged, one
+from bench.outcome import (
+    PATIENCE_SECONDS,
+    WARM_UP_CHANGES,
+    Meter,
+    Outcome,
+    judged,
+    one,
+)
 from bench.process import await_true
 from bench.seeds import lanes_of, log_of
 
@@ -43,6 +50,7 @@ def lanes_capture(run: Deployment, size: Size, *, depth: int) -> Outcome:
     """More changes for records whose lanes are that deep; nothing works on them."""
     lanes = _lanes(size, depth)
     with run.fresh(lanes_of(run, depth, lanes)) as dsn, run.serve(dsn) as served:
+        node.post(run, served, WARM_UP_CHANGES, size.keys, **node.WARM_UP)
         meter = Meter(run, [served.process])
         how = {"first_number": depth + 1, "clients": 4, "batch": 100}
         seconds = node.post(run, served, size.changes, lanes, **how)

@@ -56,13 +56,16 @@ STATE_BYTES = 920
 HASH = os.urandom(32)
 
 
-def _row(change: Change) -> tuple[UUID, int, bytes, bytes]:
+Row = tuple[UUID, int, bytes, bytes]
+
+
+def _row(change: Change) -> Row:
     state = change.body.ljust(STATE_BYTES)
     return UUID(int=change.key), change.number, state, HASH
 
 
 def commit(order: dict[str, Any]) -> dict[str, float]:
-    """`order`: dsn, changes, keys, connections, group."""
+    """`order`: dsn, a workload, connections, group, how."""
     dsn, group = order["dsn"], order["group"]
     with psycopg.connect(dsn) as connection:
         connection.execute(SCHEMA)
@@ -71,21 +74,35 @@ def commit(order: dict[str, Any]) -> dict[str, float]:
     def prepare(n: int) -> Callable[[], None]:
         rows = [[_row(change) for change in part] for part in chunks(shares[n], group)]
         connection = psycopg.connect(dsn, autocommit=True)
-        cursor = connection.cursor(binary=True)
+        insert = _inserts(connection, order["how"] if group > 1 else "")
 
-        def ones() -> None:
-            for (row,) in rows:
-                cursor.execute(ONE, row, prepare=True)
-
-        def groups() -> None:
+        def run() -> None:
             for part in rows:
-                cursor.execute(
-                    MANY, tuple(list(x) for x in zip(*part, strict=True)), prepare=True
-                )
+                insert(part)
 
-        return ones if group == 1 else groups
+        return run
 
     return {"seconds": together(order["connections"], prepare)}
+
+
+def _inserts(
+    connection: psycopg.Connection[Any], how: str
+) -> Callable[[list[Row]], object]:
+    """Commits a group of rows: `unnest`, `executemany`, or the only one it holds."""
+    cursor = connection.cursor(binary=True)
+
+    def one(part: list[Row]) -> None:
+        cursor.execute(ONE, part[0], prepare=True)
+
+    def many(part: list[Row]) -> None:
+        with connection.transaction():
+            cursor.executemany(ONE, part)
+
+    def group(part: list[Row]) -> None:
+        columns = tuple(list(column) for column in zip(*part, strict=True))
+        cursor.execute(MANY, columns, prepare=True)
+
+    return {"executemany": many, "unnest": group}.get(how, one)
 
 
 def post(order: dict[str, Any]) -> dict[str, float]:

@@ -74,9 +74,10 @@ def _intake(peers: Sequence[Peer]) -> Measures:
             node.capture, clients=1, batch=10_000, stream=True, times=BULK_TIMES
         ),
         **{
-            f"limit-commit-group-{n}": partial(
-                other.commit, connections=n, group=100, times=BULK_TIMES
+            f"limit-commit-{name}-{n}": partial(
+                other.commit, connections=n, group=100, times=BULK_TIMES, how=how
             )
+            for name, how in (("many", "executemany"), ("group", "unnest"))
             for n in (1, 4)
         },
     }

@@ -90,7 +90,13 @@ def latency(run: Deployment, size: Size) -> Outcome:
 
 
 def commit(
-    run: Deployment, size: Size, *, connections: int, group: int, times: int = 1
+    run: Deployment,
+    size: Size,
+    *,
+    connections: int,
+    group: int,
+    times: int = 1,
+    how: str = "",
 ) -> Outcome:
     """Rows like those of captured changes, by psycopg alone."""
     changes = size.changes * times
@@ -102,6 +108,7 @@ def commit(
             keys=size.keys,
             connections=connections,
             group=group,
+            how=how,
         ).answer()
     return Outcome({"per_second": changes / answer["seconds"]})
 
