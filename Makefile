@@ -22,7 +22,7 @@ lint: $(DEV_STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Takes a quarter of an hour; bench/README.md tells what BENCH may hold. For example:
+# Takes about ten minutes; bench/README.md tells what BENCH may hold. For example:
 # make bench BENCH="--peers DIR --reps 3"
 bench: $(DEV_STAMP)
 	$(BIN)/python -m bench $(BENCH)

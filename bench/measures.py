@@ -30,6 +30,9 @@ LOG_READ = 100_000
 BULK_TIMES = 4
 """Batches are fast: more changes, so that it takes a while."""
 
+SINGLE_TIMES = 0.2
+"""One client after the other is slow: fewer."""
+
 LONG = ("growth-", "lanes-", "memory")
 """What these names begin takes long: it runs only when named."""
 
@@ -53,7 +56,7 @@ def chosen(every: Measures, only: Sequence[str], peers: Sequence[Peer]) -> list[
 def _intake(peers: Sequence[Peer]) -> Measures:
     bulk = partial(node.capture, batch=100, times=BULK_TIMES)
     return {
-        "capture-1": partial(node.capture, clients=1),
+        "capture-1": partial(node.capture, clients=1, times=SINGLE_TIMES),
         "baseline-intake-1": partial(other.intake, connections=1),
         "limit-commit-1": partial(other.commit, connections=1, group=1),
         "capture-8": partial(node.capture, clients=8),

@@ -73,12 +73,12 @@ def capture(
     *,
     template: str = ONE_BY_ONE,
     processes: int = 0,
-    times: int = 1,
+    times: float = 1,
     **how: Any,
 ) -> Outcome:
     """POST /v1/changes until all are receipted; nothing else runs meanwhile."""
     settings = {"RPS_API_PROCESSES": str(processes)} if processes else {}
-    changes = size.changes * times
+    changes = max(1, int(size.changes * times))
     with run.fresh(template) as dsn, run.serve(dsn, **settings) as node:
         post(run, node, WARM_UP_CHANGES, size.keys, **WARM_UP)
         before = _answered(dsn, CAPTURED)

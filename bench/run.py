@@ -160,7 +160,7 @@ def _asked(arguments: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--changes", type=int, default=5000)
     add("--keys", type=int, default=500)
-    add("--reps", type=int, default=3)
+    add("--reps", type=int, default=1, help="rounds; medians want three")
     add("--seconds", type=int, default=20, help="of the open loop for latency")
     add("--minutes", type=float, default=10, help="of the run that looks at memory")
     add(
