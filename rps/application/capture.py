@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _change_captured = cast("Any", ChangeCaptured)  # mypy cannot see an event's fields
 LINKS_REMEMBERED = 200_000
 UNLINKED_SECONDS = 2.0
+RENEWED_MAX = 1000
+"""Records that a question for others asks about as well, before their time is up."""
 LinkKey = tuple[UUID, str, str]
 """Definition, member, record id."""
 
@@ -84,6 +86,7 @@ class Intake:
         self._reader = reader
         self._links: dict[tuple[str, UUID, str, str], UUID] = {}
         self._unlinked: dict[tuple[str, UUID, str, str], tuple[UUID, float]] = {}
+        self._renewing: dict[str, dict[LinkKey, UUID]] = {}
         self._lock = Lock()
 
     def capture(
@@ -162,9 +165,9 @@ class Intake:
         }
         found = self._remembered(domain, wanted)
         unknown = [key for key in wanted if key not in found]
-        for key, correlation_id in self._lookup.linked(domain, unknown):
-            found[key] = correlation_id
-            self._remember((domain, *key), correlation_id)
+        if not unknown:
+            return found
+        found |= self._linked(domain, unknown)
         found |= self._named(
             domain, {key: wanted[key][1] for key in unknown if key not in found}
         )
@@ -179,6 +182,18 @@ class Intake:
                 )
                 found[key] = own
                 self._remember_unlinked((domain, *key), own)
+        return found
+
+    def _linked(self, domain: str, unknown: Sequence[LinkKey]) -> dict[LinkKey, UUID]:
+        """What the view says of these, and along with them of what is soon forgotten:
+        asked one by one, each record in use would cost a question of its own."""
+        with self._lock:
+            renewing = self._renewing.pop(domain, {})
+        found = dict(self._lookup.linked(domain, [*{*unknown, *renewing}]))
+        for key, correlation_id in found.items():
+            self._remember((domain, *key), correlation_id)
+        for key in renewing.keys() - found.keys():
+            self._remember_unlinked((domain, *key), renewing[key])
         return found
 
     def _remembered(
@@ -199,6 +214,8 @@ class Intake:
                 own, until = self._unlinked.get(full, (None, 0.0))
                 if own is not None and now < until:
                     found[key] = own
+                    if until - now < UNLINKED_SECONDS / 2:
+                        self._renew_soon(domain, key, own)
         return found
 
     def _named(
@@ -224,6 +241,12 @@ class Intake:
             if len(self._links) >= LINKS_REMEMBERED:
                 self._links.clear()
             self._links[key] = correlation_id
+
+    def _renew_soon(self, domain: str, key: LinkKey, own: UUID) -> None:
+        with self._lock:
+            renewing = self._renewing.setdefault(domain, {})
+            if len(renewing) < RENEWED_MAX:
+                renewing[key] = own
 
     def _remember_unlinked(
         self, key: tuple[str, UUID, str, str], correlation_id: UUID

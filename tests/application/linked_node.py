@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID, uuid4
 
 from rps.application import RemoteProcessSync
 from rps.application.capture import Poster, Receipt
+from rps.domain.events import CorrelationLinked
+from rps.domain.process_sync_definition import ProcessSyncDefinition
 from rps.domain.remote_system import RemoteSystem
+from rps.log.append import Append, Appended
 
 DEFINITION = {
     "process_event": "incident",
@@ -58,6 +62,24 @@ class LinkedNode:
         return self.here.intake.capture(
             self.poster, [{**change, **given}], self.now, allow
         )[0]
+
+    def link(self, record_id: str) -> UUID:
+        """Let a record of acme have a shared record that it did not open."""
+        linked = CorrelationLinked(
+            originator_id=uuid4(),
+            originator_version=1,
+            timestamp=self.now,
+            domain="top",
+            definition=str(ProcessSyncDefinition.id_of("top", "incident")),
+            member="acme",
+            system="acme",
+            table="incident",
+            record_id=record_id,
+            record_revision=None,
+        )
+        (outcome,) = self.elsewhere.recorder.append([Append([linked])])
+        assert isinstance(outcome, Appended)
+        return linked.originator_id
 
     def close(self) -> None:
         self.here.close()

@@ -120,3 +120,29 @@ def test_a_message_has_its_id_from_the_change_never_from_a_position() -> None:
     assert made == message_id(key, "acme", "c1", "zenith")
     assert len({made, message_id(key, "acme", "c2", "zenith")}) == 2
     assert made != message_id(key, "other", "c1", "zenith")
+
+
+def test_a_link_is_noticed_by_whoever_asks_about_records_in_use(
+    node: LinkedNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records used lately are asked about along with another: their time starts again
+    with what the view says then, not with what was known before."""
+    clock = [100.0]
+    monkeypatch.setattr("rps.application.capture.monotonic", lambda: clock[0])
+    node.register("acme")
+    node.publish()
+
+    def at(seconds: float, record_id: str) -> str:
+        clock[0] = 100 + seconds
+        change_id = f"{record_id} {seconds}"
+        receipt = node.capture(change_id, record_id=record_id)
+        return str(receipt.correlations[0]["correlation_id"])
+
+    own = {name: at(0, name) for name in ("A1", "A2", "A3")}
+    assert {name: at(1.5, name) for name in own} == own
+    shared = node.link("A2")
+    assert at(2.5, "A1") == own["A1"]
+    assert at(2.5, "A2") == str(shared)
+    moved = node.link("A3")
+    assert at(4.4, "A3") == own["A3"]
+    assert at(4.6, "A3") == str(moved)
