@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from rps.cli.demo.processes import free_port
-from rps.http.worker import STAY_MILLISECONDS
+from rps.http.worker import STAY_SECONDS
 from rps.migrate import migrate
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def test_requests_sent_at_once_are_answered_one_by_one(serving: Server) -> None:
             got = connection.recv(65536)
             assert got
             read += got
-    assert time.monotonic() - started < STAY_MILLISECONDS / 1000
+    assert time.monotonic() - started < STAY_SECONDS
 
 
 def test_a_caller_that_never_finishes_its_request_holds_up_nobody(
@@ -130,14 +130,17 @@ def test_a_caller_that_never_finishes_its_request_holds_up_nobody(
         assert slow.recv(65536).startswith(b"HTTP/1.1 200")
 
 
-@pytest.mark.parametrize("length", [b"1x", b"-1", b"7, 7"])
+@pytest.mark.parametrize("before", [0, 2])
 def test_a_length_that_is_none_is_refused_and_the_connection_ends(
-    serving: Server, length: bytes
+    serving: Server, before: int
 ) -> None:
     with serving.raw() as connection:
+        for _ in range(before):
+            connection.sendall(LIVE)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
         connection.sendall(
             b"POST /v1/changes HTTP/1.1\r\nHost: x\r\nContent-Type: application/json"
-            b"\r\nContent-Length: " + length + b"\r\n\r\n[]"
+            b"\r\nContent-Length: 1x\r\n\r\n[]"
         )
         assert connection.recv(65536).startswith(b"HTTP/1.1 400")
         while connection.recv(65536):
