@@ -17,6 +17,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
 from rps.log.columns import register
+from rps.log.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,6 +77,7 @@ class OwnConnection:
         self._prepare = prepare
         self._lock = Lock()
         self._conn: Connection[Any] | None = None
+        self._pipeline: Pipeline | None = None
         self._closed = False
 
     @contextmanager
@@ -89,6 +91,15 @@ class OwnConnection:
         except BaseException:
             self._undo(conn)
             raise
+
+    @contextmanager
+    def pipeline(self) -> Iterator[Pipeline]:
+        """The same connection, sent statements without waiting for each."""
+        with self.use() as conn:
+            if self._pipeline is None or self._pipeline.conn is not conn:
+                self._pipeline = Pipeline(conn)
+            with self._pipeline.use() as pipeline:
+                yield pipeline
 
     def close(self) -> None:
         with self._lock:
