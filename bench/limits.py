@@ -2,8 +2,8 @@
 
 commit   one row a commit, or `group` of them, on some connections: rows of the
          size and shape of a captured change, without hash chain, without views
-post     `requests` with a keep-alive session in each thread of some processes; or
-         the adapter that rps puts in its place
+post     `requests` with a keep-alive session in each thread of some processes: as it
+         is, with rps's adapter mounted, or rps's transport without a session
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from uuid import UUID
 import orjson
 import psycopg
 import requests
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 
 from bench.together import together
 from bench.workload import Change, Workload, chunks
-from rps.connectors.transport import Answer, Transport
+from rps.connectors.transport import Adapter, Answer, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +54,7 @@ STATE_BYTES = 920
 """What a captured change of this workload takes in the log."""
 
 HASH = os.urandom(32)
+LOOPBACK = (ip_network("127.0.0.0/8"),)
 
 
 Row = tuple[UUID, int, bytes, bytes]
@@ -106,9 +107,9 @@ def _inserts(
 
 
 def post(order: dict[str, Any]) -> dict[str, float]:
-    """`order`: url, changes, keys, processes, threads (of each), lean."""
+    """`order`: url, changes, keys, processes, threads (of each), client."""
     threads: int = order["threads"]
-    sender = _lean_sender if order["lean"] else _sender
+    sender = SENDERS[order["client"]]
     work = Workload.of(order)
     shares = work.shares(order["processes"] * threads)
 
@@ -128,11 +129,13 @@ def post(order: dict[str, Any]) -> dict[str, float]:
     return {"seconds": together(order["processes"], prepare)}
 
 
-def _sender(url: str, changes: list[Change]) -> Callable[[], None]:
+def _session_sender(
+    url: str, changes: list[Change], adapter: BaseAdapter
+) -> Callable[[], None]:
     bodies = [change.body for change in changes]
     session = requests.Session()
     session.trust_env = False
-    session.mount("http://", HTTPAdapter())
+    session.mount("http://", adapter)
 
     def send() -> None:
         for body in bodies:
@@ -146,10 +149,9 @@ def _sender(url: str, changes: list[Change]) -> Callable[[], None]:
     return send
 
 
-def _lean_sender(url: str, changes: list[Change]) -> Callable[[], None]:
-    """The adapter that rps mounts, without the rest of rps."""
+def _transport_sender(url: str, changes: list[Change]) -> Callable[[], None]:
     bodies = [change.body for change in changes]
-    transport = Transport(allow_networks=(ip_network("127.0.0.0/8"),))
+    transport = Transport(LOOPBACK)
     headers = {"Content-Type": "application/json"}
 
     def send() -> None:
@@ -159,6 +161,13 @@ def _lean_sender(url: str, changes: list[Change]) -> Callable[[], None]:
                 raise RuntimeError(str(answer))
 
     return send
+
+
+SENDERS: dict[str, Callable[[str, list[Change]], Callable[[], None]]] = {
+    "requests": lambda url, mine: _session_sender(url, mine, HTTPAdapter()),
+    "adapter": lambda url, mine: _session_sender(url, mine, Adapter(LOOPBACK)),
+    "transport": _transport_sender,
+}
 
 
 if __name__ == "__main__":

@@ -104,10 +104,13 @@ def _delivery(peers: Sequence[Peer]) -> Measures:
             node.drain, template=BATCHED, accepted=False
         ),
         **{
-            f"limit-{what}-{processes}x{threads}": partial(
-                other.requests_alone, processes=processes, threads=threads, lean=lean
+            f"limit-{client}-{processes}x{threads}": partial(
+                other.requests_alone,
+                processes=processes,
+                threads=threads,
+                client=client,
             )
-            for what, lean in (("requests", False), ("lean", True))
+            for client in ("requests", "adapter", "transport")
             for processes, threads in ((1, 1), (1, 8), (2, 1))
         },
         "drain-2": partial(node.drain, deliverers=2),

@@ -114,7 +114,7 @@ def commit(
 
 
 def requests_alone(
-    run: Deployment, size: Size, *, processes: int, threads: int = 1, lean: bool = False
+    run: Deployment, size: Size, *, processes: int, threads: int, client: str
 ) -> Outcome:
     """Beside PostgreSQL and sink as they run for everybody; PostgreSQL is idle."""
     run.sink.reset()
@@ -126,7 +126,7 @@ def requests_alone(
         keys=size.keys,
         processes=processes,
         threads=threads,
-        lean=lean,
+        client=client,
     ).answer()
     outcome = judged(run.sink.stats(), size.changes)
     sink_us = (run.sink_seconds() - before) * 1e6 / size.changes

@@ -40,10 +40,11 @@ SECTIONS = (
         "to the best rival. `captured`: the receiver still has to judge the backlog. "
         "`batched`: many messages a request, a receipt each. `limit-requests-PxT`: "
         "`requests` alone with P processes of T threads, beside the same PostgreSQL "
-        "(idle) and sink; `limit-lean-PxT`: the same with the adapter rps mounts.",
+        "(idle) and sink; `limit-adapter-PxT`: the same with rps's adapter mounted; "
+        "`limit-transport-PxT`: rps's transport, without a session.",
         (
             *("drain-*", "peer-drain:*", "baseline-drain-*", "limit-requests-*"),
-            "limit-lean-*",
+            *("limit-adapter-*", "limit-transport-*"),
         ),
         (*RATE, ("messages a request", "messages_a_request")),
         DRAIN_RIVALS,

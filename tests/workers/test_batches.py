@@ -128,6 +128,7 @@ def test_a_system_that_is_down_gets_no_more_than_what_was_under_way(
     assert workplace.ask("SELECT count(*) FROM lanes WHERE holder IS NOT NULL") == [
         (0,)
     ]
+    workplace.ask("UPDATE breakers SET open_until = now() + interval '1 hour'")
     workplace.make_due()
     assert workplace.deliver() == 0
 
