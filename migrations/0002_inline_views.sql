@@ -123,5 +123,12 @@ WHERE direction = 'in' AND due_at IS NOT NULL;
 CREATE INDEX lanes_out_due_idx ON lanes (domain, system, due_at)
 WHERE direction = 'out' AND due_at IS NOT NULL;
 
+-- Undoes an append one of whose lanes was claimed after its fence had been looked at.
+CREATE FUNCTION rps_lane_lost() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'a lane was claimed meanwhile'
+        USING ERRCODE = 'serialization_failure';
+END $$;
+
 GRANT SELECT, INSERT, UPDATE, DELETE
 ON links, intake, inbound_queue, outbound_queue, lanes TO rps_serving;

@@ -114,9 +114,11 @@ class InlineViews(Protocol):
     """Views written in the transaction of the append."""
 
     def statements(
-        self, recorded: Sequence[Recorded]
+        self, recorded: Sequence[Recorded], fences: Sequence[Fence] = ()
     ) -> Iterable[tuple[str, Sequence[Any]]]:
-        """SQL and parameters that bring the views up to these events."""
+        """SQL and parameters that bring the views up to these events, and keep or give
+        back the lanes of `fences`; they fail where such a lane was claimed meanwhile.
+        """
         ...
 
 
@@ -126,5 +128,6 @@ class NoViews:
     def statements(
         self,
         recorded: Sequence[Recorded],  # noqa: ARG002 - nothing to bring up to date
+        fences: Sequence[Fence] = (),  # noqa: ARG002 - no lanes either
     ) -> Iterable[tuple[str, Sequence[Any]]]:
         return ()

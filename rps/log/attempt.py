@@ -88,13 +88,16 @@ class Ground:
 
 class Attempt:
     """`outcomes` are in the order of the group once it has been judged; `rows` and
-    `recorded` are what is to be written."""
+    `recorded` are what is to be written, `held` the lanes to move."""
 
     def __init__(self, group: Sequence[Prepared]) -> None:
         self.group = group
         self.outcomes: Outcomes = []
         self.rows: list[tuple[UUID, int, str, bytes, int, bytes]] = []
         self.recorded: list[Recorded] = []
+        self.held: dict[tuple[UUID, str, str], Fence] = {}
+        """Lanes under whose fence something was asked: they are kept or given back,
+        also by what is refused for another reason."""
         self.sent = False
         self.streams = list(
             {cast("UUID", e.originator_id): None for p in group for e in p.stored}
@@ -116,8 +119,11 @@ class Attempt:
 
     def _one(self, prepared: Prepared, ground: Ground) -> Appended:
         append = prepared.append
-        if append.fence and tuple(append.fence[:4]) not in ground.fences:
-            raise LeaseLost(f"lane {append.fence.correlation_id} {append.fence.member}")
+        if append.fence:
+            if append.fence[:4] not in ground.fences:
+                lane = f"{append.fence.correlation_id} {append.fence.member}"
+                raise LeaseLost(f"lane {lane}")
+            self.held[append.fence[:3]] = append.fence
         if not ground.held.isdisjoint(append.quiet):
             raise LaneHeld(f"{append.quiet}")
         if append.configuration is not None and (

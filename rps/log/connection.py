@@ -123,7 +123,10 @@ class OwnConnection:
             case psycopg.errors.ReadOnlySqlTransaction():
                 conn.close()  # no primary any more: the next connection finds it
                 return TransactionLost(str(error))
-            case psycopg.errors.DeadlockDetected():
+            case (
+                psycopg.errors.DeadlockDetected()
+                | psycopg.errors.SerializationFailure()
+            ):
                 return TransactionLost(str(error))
             case _ if conn.closed:
                 return TransactionLost(str(error) or "the connection was cut")

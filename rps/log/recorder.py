@@ -151,9 +151,9 @@ class LogRecorder(PostgresApplicationRecorder):
         with self._connection.pipeline() as pipeline:
             pipeline.send("BEGIN")
             attempt.judge(self._look(pipeline, attempt))
-            if attempt.rows:
+            if attempt.rows or attempt.held:
                 self._write(pipeline, attempt)
-                attempt.sent = True
+                attempt.sent = bool(attempt.rows)
             pipeline.send("COMMIT")
 
     def _look(self, pipeline: Pipeline, attempt: Attempt) -> Ground:
@@ -163,7 +163,11 @@ class LogRecorder(PostgresApplicationRecorder):
         questions = (
             (statements.INTAKE, statements.INTAKE_KINDS, attempt.intake_keys),
             (statements.KEYS, statements.KEY_KINDS, attempt.idempotency_keys),
-            (statements.FENCES, statements.FENCE_KINDS, attempt.fences),
+            (
+                statements.FENCES,
+                statements.FENCE_KINDS,
+                [fence[:4] for fence in attempt.fences],
+            ),
             (statements.HELD, statements.HELD_KINDS, attempt.quiet),
         )
         for sql, kinds, asked in questions:
@@ -187,14 +191,15 @@ class LogRecorder(PostgresApplicationRecorder):
         )
 
     def _write(self, pipeline: Pipeline, attempt: Attempt) -> None:
-        rows = attempt.rows
-        pipeline.send(
-            statements.INSERT,
-            *columns(statements.EVENT_KINDS, rows),
-            *rows[-1][4:],
-            self.channel_name,
-        )
-        for sql, params in self.views.statements(attempt.recorded):
+        if rows := attempt.rows:
+            pipeline.send(
+                statements.INSERT,
+                *columns(statements.EVENT_KINDS, rows),
+                *rows[-1][4:],
+                self.channel_name,
+            )
+        held = list(attempt.held.values())
+        for sql, params in self.views.statements(attempt.recorded, held):
             pipeline.send(sql, *params)
 
     def _is_committed(self, attempt: Attempt) -> bool:

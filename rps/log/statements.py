@@ -37,26 +37,25 @@ SELECT DISTINCT i.domain, i.idempotency_key, i.request_fingerprint
 FROM unnest(%b::text[], %b::text[]) AS k(domain, idempotency_key)
 JOIN intake i USING (domain, idempotency_key)
 """
-FENCE_KINDS: tuple[Kind, ...] = ("uuid", "text", "text", "bigint", "float8")
+FENCE_KINDS: tuple[Kind, ...] = ("uuid", "text", "text", "bigint")
+# Nothing is locked: the views move these lanes under the same fence, or give up.
 FENCES = """
-UPDATE lanes l
-SET holder = CASE WHEN f.keep IS NULL THEN NULL ELSE l.holder END,
-    leased_until = clock_timestamp() + f.keep * interval '1 second'
-FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::bigint[], %b::float8[])
-       AS f(correlation_id, direction, member, epoch, keep)
-WHERE (l.correlation_id, l.direction, l.member, l.epoch)
-    = (f.correlation_id, f.direction, f.member, f.epoch)
-  AND l.holder IS NOT NULL
-RETURNING l.correlation_id, l.direction, l.member, l.epoch
+SELECT l.correlation_id, l.direction, l.member, l.epoch
+FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::bigint[])
+       AS f(correlation_id, direction, member, epoch)
+JOIN lanes l USING (correlation_id, direction, member, epoch)
+WHERE num_nonnulls(l.holder) = 1  -- not by the index of those held
 """
 HELD_KINDS: tuple[Kind, ...] = ("uuid", "text")
 # Locks the lanes, so that nobody claims them before this transaction has ended.
 HELD = """
+WITH q AS MATERIALIZED (
+    SELECT 'out' AS direction, u.*
+    FROM unnest(%b::uuid[], %b::text[]) AS u(correlation_id, member)
+)
 SELECT l.correlation_id, l.member,
        l.holder IS NOT NULL OR l.head_status IS NOT DISTINCT FROM 'uncertain'
-FROM lanes l
-JOIN unnest(%b::uuid[], %b::text[]) AS q(correlation_id, member)
-  ON (l.correlation_id, l.direction, l.member) = (q.correlation_id, 'out', q.member)
+FROM lanes l JOIN q USING (correlation_id, direction, member)
 FOR UPDATE OF l
 """
 EVENT_KINDS: tuple[Kind, ...] = ("uuid", "bigint", "text", "bytea", "bigint", "bytea")

@@ -176,31 +176,14 @@ FROM unnest(%b::uuid[], %b::text[]::entry_status[], %b::integer[], %b::bool[],
 WHERE q.message_id = c.message_id
 """
 
-# A lane that waits already keeps its row untouched: a backlog costs no lane writes.
-LANES_IN_KINDS: Kinds = ("uuid", "text")
-LANES_IN = """
-INSERT INTO lanes AS l (correlation_id, direction, member, domain, system, head,
-                        head_message, head_status, due_at)
-SELECT t.correlation_id, 'in', '', t.domain, '', h.sequence, NULL, h.status,
-       CASE WHEN h.status = 'ready' THEN h.captured_at END
-FROM unnest(%b::uuid[], %b::text[]) AS t(correlation_id, domain)
+_HEAD_IN = """
 LEFT JOIN LATERAL (
     SELECT q.sequence, q.status, q.captured_at FROM inbound_queue q
     WHERE q.correlation_id = t.correlation_id AND q.status IN ('ready', 'error')
     ORDER BY q.sequence LIMIT 1
 ) h ON true
-ON CONFLICT (correlation_id, direction, member) DO UPDATE
-SET head = EXCLUDED.head, head_status = EXCLUDED.head_status, due_at = EXCLUDED.due_at
-WHERE (l.head, l.head_status) IS DISTINCT FROM (EXCLUDED.head, EXCLUDED.head_status)
 """
-# A lane is its head's system's to claim: a definition may give a member another system.
-LANES_OUT_KINDS: Kinds = ("uuid", "text", "text")
-LANES_OUT = """
-INSERT INTO lanes AS l (correlation_id, direction, member, domain, system, head,
-                        head_message, head_status, due_at)
-SELECT t.correlation_id, 'out', t.member, t.domain, coalesce(h.system, ''), h.sequence,
-       h.message_id, h.status, h.due_at
-FROM unnest(%b::uuid[], %b::text[], %b::text[]) AS t(correlation_id, member, domain)
+_HEAD_OUT = """
 LEFT JOIN LATERAL (
     SELECT q.sequence, q.message_id, q.system, q.status,
            CASE WHEN q.status <> 'error' THEN q.due_at END AS due_at
@@ -209,6 +192,29 @@ LEFT JOIN LATERAL (
       AND q.status IN ('ready', 'error', 'uncertain')
     ORDER BY q.sequence, q.place LIMIT 1
 ) h ON true
+"""
+# A lane that waits already keeps its row untouched: a backlog costs no lane writes.
+LANES_IN_KINDS: Kinds = ("uuid", "text")
+LANES_IN = f"""
+INSERT INTO lanes AS l (correlation_id, direction, member, domain, system, head,
+                        head_message, head_status, due_at)
+SELECT t.correlation_id, 'in', '', t.domain, '', h.sequence, NULL, h.status,
+       CASE WHEN h.status = 'ready' THEN h.captured_at END
+FROM unnest(%b::uuid[], %b::text[]) AS t(correlation_id, domain)
+{_HEAD_IN}
+ON CONFLICT (correlation_id, direction, member) DO UPDATE
+SET head = EXCLUDED.head, head_status = EXCLUDED.head_status, due_at = EXCLUDED.due_at
+WHERE (l.head, l.head_status) IS DISTINCT FROM (EXCLUDED.head, EXCLUDED.head_status)
+"""  # noqa: S608 - constants of this module
+# A lane is its head's system's to claim: a definition may give a member another system.
+LANES_OUT_KINDS: Kinds = ("uuid", "text", "text")
+LANES_OUT = f"""
+INSERT INTO lanes AS l (correlation_id, direction, member, domain, system, head,
+                        head_message, head_status, due_at)
+SELECT t.correlation_id, 'out', t.member, t.domain, coalesce(h.system, ''), h.sequence,
+       h.message_id, h.status, h.due_at
+FROM unnest(%b::uuid[], %b::text[], %b::text[]) AS t(correlation_id, member, domain)
+{_HEAD_OUT}
 ON CONFLICT (correlation_id, direction, member) DO UPDATE
 SET system = EXCLUDED.system, head = EXCLUDED.head,
     head_message = EXCLUDED.head_message, head_status = EXCLUDED.head_status,
@@ -217,5 +223,51 @@ WHERE (l.system, l.head, l.head_message, l.head_status, l.due_at)
     IS DISTINCT FROM
       (EXCLUDED.system, EXCLUDED.head, EXCLUDED.head_message, EXCLUDED.head_status,
        EXCLUDED.due_at)
-"""
+"""  # noqa: S608 - constants of this module
+# Lanes that are held are moved in one go with being kept or given back. One that was
+# claimed since the fences were looked at undoes all: the append looks again. The key
+# is joined as a whole, and `holder` is no index's: while the table is small the planner
+# would read all lanes of a direction, or all that are held, for each of these.
+HELD_IN_KINDS: Kinds = ("uuid", "bigint", "float8")
+HELD_IN = f"""
+WITH t AS (
+    SELECT 'in' AS direction, '' AS member, u.*
+    FROM unnest(%b::uuid[], %b::bigint[], %b::float8[])
+         AS u(correlation_id, epoch, keep)
+), moved AS (
+    UPDATE lanes l
+    SET holder = CASE WHEN t.keep IS NULL THEN NULL ELSE l.holder END,
+        leased_until = clock_timestamp() + t.keep * interval '1 second',
+        head = h.sequence, head_status = h.status,
+        due_at = CASE WHEN h.status = 'ready' THEN h.captured_at END
+    FROM t {_HEAD_IN}
+    WHERE (l.correlation_id, l.direction, l.member)
+        = (t.correlation_id, t.direction, t.member)
+      AND l.epoch = t.epoch AND num_nonnulls(l.holder) = 1
+    RETURNING 1
+)
+SELECT rps_lane_lost()
+WHERE (SELECT count(*) FROM moved) < (SELECT count(*) FROM t)
+"""  # noqa: S608 - constants of this module
+HELD_OUT_KINDS: Kinds = ("uuid", "text", "bigint", "float8")
+HELD_OUT = f"""
+WITH t AS (
+    SELECT 'out' AS direction, u.*
+    FROM unnest(%b::uuid[], %b::text[], %b::bigint[], %b::float8[])
+         AS u(correlation_id, member, epoch, keep)
+), moved AS (
+    UPDATE lanes l
+    SET holder = CASE WHEN t.keep IS NULL THEN NULL ELSE l.holder END,
+        leased_until = clock_timestamp() + t.keep * interval '1 second',
+        system = coalesce(h.system, ''), head = h.sequence,
+        head_message = h.message_id, head_status = h.status, due_at = h.due_at
+    FROM t {_HEAD_OUT}
+    WHERE (l.correlation_id, l.direction, l.member)
+        = (t.correlation_id, t.direction, t.member)
+      AND l.epoch = t.epoch AND num_nonnulls(l.holder) = 1
+    RETURNING 1
+)
+SELECT rps_lane_lost()
+WHERE (SELECT count(*) FROM moved) < (SELECT count(*) FROM t)
+"""  # noqa: S608 - constants of this module
 WAKE = "SELECT pg_notify(%b::text, '')"

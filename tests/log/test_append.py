@@ -283,3 +283,27 @@ def test_columns_arrive_as_they_were(
     with recorder._connection.use() as conn:
         row = conn.execute(f"SELECT %b::{cast}[] AS it", [column(kind, values)])
         assert row.fetchone()["it"] == values  # type: ignore[index]
+
+
+def test_a_lane_claimed_after_its_fence_was_looked_at_is_lost(
+    recorder: LogRecorder, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    appended(recorder, capture(captured("a"), captured("b", "R2")))
+    fences = [claimed(database, "R1"), claimed(database, "R2")]
+    statements = recorder.views.statements
+    later: list[Fence] = []
+
+    def after_the_look(*asked: Any) -> Any:
+        if not later:
+            later.append(claimed(database, "R1"))
+        return statements(*asked)
+
+    monkeypatch.setattr(recorder.views, "statements", after_the_look)
+    judged = [
+        Append([ignored("R1", 1)], fences[0]),
+        Append([ignored("R2", 2)], fences[1]),
+    ]
+    outcomes = appended(recorder, *judged)
+    assert isinstance(outcomes[0], LeaseLost)
+    assert outcomes[1] == [3]
+    assert appended(recorder, Append([ignored("R1", 1)], later[0])) == [[4]]

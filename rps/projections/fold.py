@@ -1,0 +1,196 @@
+"""What a group of events does to the inline views: one write a row, then set-wise."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import orjson
+
+from rps.log.columns import column, columns
+from rps.projections import inline_sql as sql
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from datetime import datetime
+
+    from rps.log.append import Fence
+
+INBOUND, OUTBOUND = "rps_inbound", "rps_outbound"
+"""Channels on which receivers and deliverers are told that there is something new."""
+
+Row = dict[str, Any]
+
+_NUMBER = re.compile("[0-9]+")  # as the SQL sees it; str.isdecimal knows more digits
+known_uuid = lru_cache(maxsize=4096)(UUID)
+"""Definitions come again and again."""
+
+
+class Fold:
+    """Rows to insert and to change, one a key."""
+
+    def __init__(self) -> None:
+        self.links: dict[tuple[Any, ...], Row] = {}
+        self.unlinked: list[tuple[Any, ...]] = []
+        self.revisions: dict[tuple[Any, ...], tuple[str, bool]] = {}
+        self.intake: list[Row] = []
+        self.inbound: dict[tuple[UUID, int], Row] = {}
+        self.inbound_changes: dict[tuple[UUID, int], Row] = {}
+        self.outbound: dict[UUID, Row] = {}
+        self.outbound_changes: dict[UUID, Row] = {}
+        self.lanes_in: dict[UUID, str] = {}
+        self.lanes_out: dict[tuple[UUID, str], str] = {}
+        self.wakes: set[str] = set()
+
+    def statements(
+        self, fences: Sequence[Fence]
+    ) -> Iterator[tuple[str, Sequence[Any]]]:
+        yield from _each(sql.DELETE_LINKS, sql.LINK_KEY_KINDS, self.unlinked)
+        yield from _rows(sql.INSERT_LINKS, sql.LINK_COLUMNS, self.links.values())
+        yield from _each(
+            sql.MOVE_LINKS,
+            sql.MOVE_LINKS_KINDS,
+            [(*key, *value) for key, value in self.revisions.items()],
+        )
+        yield from _rows(sql.INSERT_INTAKE, sql.INTAKE_COLUMNS, self.intake)
+        yield from _rows(sql.INSERT_INBOUND, sql.INBOUND_COLUMNS, self.inbound.values())
+        yield from _rows(
+            sql.CHANGE_INBOUND,
+            sql.INBOUND_CHANGE_COLUMNS,
+            self.inbound_changes.values(),
+        )
+        yield from _rows(
+            sql.INSERT_OUTBOUND, sql.OUTBOUND_COLUMNS, self.outbound.values()
+        )
+        yield from _rows(
+            sql.CHANGE_OUTBOUND,
+            sql.OUTBOUND_CHANGE_COLUMNS,
+            self.outbound_changes.values(),
+        )
+        yield from self._lanes(fences)
+        for channel in sorted(self.wakes):
+            yield sql.WAKE, (channel,)
+
+    def _lanes(self, fences: Sequence[Fence]) -> Iterator[tuple[str, Sequence[Any]]]:
+        held_in, held_out = [], []
+        for correlation_id, direction, member, epoch, keep in fences:
+            if direction == "in":
+                self.lanes_in.pop(correlation_id, None)
+                held_in.append((correlation_id, epoch, keep))
+            else:
+                self.lanes_out.pop((correlation_id, member), None)
+                held_out.append((correlation_id, member, epoch, keep))
+        yield from _each(sql.HELD_IN, sql.HELD_IN_KINDS, held_in)
+        yield from _each(sql.HELD_OUT, sql.HELD_OUT_KINDS, held_out)
+        yield from _each(sql.LANES_IN, sql.LANES_IN_KINDS, list(self.lanes_in.items()))
+        yield from _each(
+            sql.LANES_OUT,
+            sql.LANES_OUT_KINDS,
+            [(*key, domain) for key, domain in self.lanes_out.items()],
+        )
+
+    # --- rows -----------------------------------------------------------------------
+
+    def settle_inbound(
+        self, event: Any, status: str, detail: str, at: datetime | None
+    ) -> None:
+        key = (event.originator_id, event.sequence)
+        change = {"status": status, "detail": detail, "settled_at": at}
+        if (row := self.inbound.get(key)) is not None:
+            row.update(change)
+        else:
+            self.inbound_changes[key] = {
+                "correlation_id": key[0],
+                "sequence": key[1],
+                **change,
+            }
+        self.lanes_in.setdefault(event.originator_id, event.domain)
+
+    def change_outbound(self, event: Any, **change: Any) -> None:
+        """Set columns of a queued message; a column not named keeps its value."""
+        key = UUID(event.message_id)
+        if (row := self.outbound.get(key)) is not None:
+            row.update(change)
+        else:
+            waiting = self.outbound_changes.setdefault(
+                key, {"message_id": key, "sets_due": False}
+            )
+            waiting.update(change)
+            waiting["sets_due"] |= "due_at" in change
+        self.lanes_out[(event.originator_id, event.member)] = event.domain
+
+    def queue_message(
+        self, position: int, place: int, event: Any, message: Row, **origin: Any
+    ) -> None:
+        self.wakes.add(OUTBOUND)
+        key = UUID(message["message_id"])
+        self.outbound[key] = {
+            "message_id": key,
+            "correlation_id": event.originator_id,
+            "sequence": position,
+            "place": place,
+            "domain": event.domain,
+            "definition": known_uuid(event.definition),
+            "process_event": event.process_event,
+            "definition_revision": event.revision,
+            "member": message["member"],
+            "system": message["system"],
+            "record_table": message["table"],
+            "operation": message["operation"],
+            "payload": payload_of(message),
+            "generation": 0,
+            "status": "ready",
+            "attempts": 0,
+            "due_at": event.timestamp,
+            "detail": "",
+            "made_at": event.timestamp,
+            "settled_at": None,
+            **origin,
+        }
+        self.lanes_out[(event.originator_id, message["member"])] = event.domain
+
+    def saw_revision(self, event: Any) -> None:
+        """Numbers go only forward; another revision stands whatever was before it. One
+        at which not the whole record is known is not to be written against."""
+        revision = event.record_revision
+        if revision is None or not event.complete:
+            return
+        key = (event.domain, event.originator_id, event.member)
+        before, given = self.revisions.get(key, (None, False))
+        if not _NUMBER.fullmatch(revision):
+            self.revisions[key] = (revision, True)
+        elif before is None or not _NUMBER.fullmatch(before):
+            self.revisions[key] = (revision, given)
+        else:
+            self.revisions[key] = (max(before, revision, key=int), given)
+
+
+def payload_of(message: Any) -> bytes:
+    return orjson.dumps(
+        {
+            name: message[name]
+            for name in ("fields", "versions", "entries", "origin", "hop")
+        }
+    )
+
+
+def _each(
+    statement: str, kinds: sql.Kinds, rows: Sequence[Sequence[Any]]
+) -> Iterator[tuple[str, Sequence[Any]]]:
+    if rows:
+        yield statement, columns(kinds, rows)
+
+
+def _rows(
+    statement: str, kinds: sql.Columns, rows: Collection[Row]
+) -> Iterator[tuple[str, Sequence[Any]]]:
+    if rows:
+        yield (
+            statement,
+            [
+                column(kind, [row.get(name) for row in rows])
+                for name, kind in kinds.items()
+            ],
+        )
