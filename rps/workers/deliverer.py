@@ -46,7 +46,7 @@ HELD_AHEAD = 4
 """Lanes held for each one that is written, where a turn takes several."""
 HELD_MAX = 2_000
 BUSY = 16
-BUSY_SECONDS = 0.01
+BUSY_SECONDS = 0.02
 
 FAILING = (Unavailable, Uncertain, NeedsCredentials, Gone)
 

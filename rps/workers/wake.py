@@ -11,6 +11,7 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 AGAIN_SECONDS = 0.5
+CONNECT_SECONDS = 5
 
 
 class Wake:
@@ -53,7 +54,9 @@ class Wake:
 
     def _connected(self) -> bool:
         try:
-            self._conn = psycopg.connect(self._url, autocommit=True)
+            self._conn = psycopg.connect(
+                self._url, autocommit=True, connect_timeout=CONNECT_SECONDS
+            )
             self._conn.execute(self._listen)
         except psycopg.OperationalError:
             self._disconnect()

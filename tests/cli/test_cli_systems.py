@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from conftest import Rps
 
+    from rps.application import RemoteProcessSync
+
 AWAY = "http://127.0.0.1:1/rps"
 
 
@@ -60,6 +62,18 @@ def test_a_secret_that_is_given_is_not_shown(rps: Rps) -> None:
 
     assert (result.exit_code, result.stdout) == (0, "")
     assert "QUFB" not in result.stderr
+
+
+def test_a_system_may_take_many_messages_in_a_request(
+    rps: Rps, application: RemoteProcessSync
+) -> None:
+    rps("system", "add", "acme", "--url", AWAY, "--batch", "100")
+
+    system = application.configuration.refresh().system("top", "acme")
+    assert system is not None
+    assert system.settings["batch"] == 100
+    result = rps("system", "add", "acme", "--url", AWAY, "--batch", "501")
+    assert result.exit_code == 2
 
 
 @pytest.mark.parametrize("url", ["ftp://x", "http://", "http://u:p@127.0.0.1/"])

@@ -55,6 +55,14 @@ def test_a_secret_that_is_given_is_kept_out_of_answers_and_the_log(node: Node) -
     assert b"whsec_" not in everything
 
 
+def test_a_system_may_take_many_messages_in_a_request(node: Node) -> None:
+    made = register(node, settings={"url": URL, "batch": 100})
+    assert made.json["settings"]["batch"] == 100
+    for wrong in (0, 501, "100", 1.5, True):
+        refused = register(node, settings={"url": URL, "batch": wrong})
+        assert refused.status == 422
+
+
 def test_a_secret_in_the_place_of_its_name_is_refused(node: Node) -> None:
     answered = register(node, settings={"url": URL, "secrets": [SECRET]})
     assert answered.status == 422
