@@ -94,6 +94,11 @@ class Deliverer:
         """With much at hand, a claim may wait until it is a large one."""
         return BUSY_SECONDS if sum(self._held.values()) > BUSY else 0.0
 
+    @property
+    def has_more(self) -> bool:
+        """Whether more may be due than was claimed by the last look."""
+        return self._more
+
     def heartbeat(self) -> Heartbeat:
         return Heartbeat(self.lanes)
 

@@ -133,9 +133,27 @@ def _made(
             )
             heartbeat = stack.enter_context(deliverer.heartbeat())
             stack.callback(deliverer.close)
-            return deliverer, heartbeat
+            return Delivering(deliverer), heartbeat
         case _:
             raise ValueError(f"{kind!r} is not one of {', '.join(KINDS)}")
+
+
+class Delivering:
+    """Looks again at once only where it could not take all that was due; else a claim
+    that finds nothing would follow every one that found something."""
+
+    idle_seconds = IDLE_SECONDS
+
+    def __init__(self, deliverer: Deliverer) -> None:
+        self._deliverer = deliverer
+
+    @property
+    def gather_seconds(self) -> float:
+        return self._deliverer.gather_seconds
+
+    def work(self) -> int:
+        started = self._deliverer.work()
+        return started if self._deliverer.has_more else 0
 
 
 class Projector:
