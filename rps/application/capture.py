@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import orjson
-
+from rps.application.captured import Poster, captured, in_common_of
 from rps.domain.correlation import Correlation
-from rps.domain.events import ChangeCaptured
 from rps.domain.remote_system import RemoteSystemDisabled
 from rps.log.append import (
-    NEXT,
     Append,
     Appended,
     ChangeIdReused,
@@ -32,10 +28,10 @@ if TYPE_CHECKING:
         ConfigurationReader,
         Route,
     )
+    from rps.domain.events import ChangeCaptured
     from rps.log.recorder import LogRecorder
     from rps.projections.lookup import Lookup
 
-_change_captured = cast("Any", ChangeCaptured)  # mypy cannot see an event's fields
 LINKS_REMEMBERED = 200_000
 UNLINKED_SECONDS = 2.0
 RENEWED_MAX = 1000
@@ -52,17 +48,6 @@ class SystemUnknown(LookupError):
     def __init__(self, index: int, name: str) -> None:
         super().__init__(f"no remote system {name!r} in this domain")
         self.index = index
-
-
-@dataclass(frozen=True, slots=True)
-class Poster:
-    """Who hands changes in, and under which idempotency key if any."""
-
-    domain: str
-    account: str
-    idempotency_key: str | None = None
-    request_fingerprint: str = ""
-    trace_id: str = ""
 
 
 @dataclass(slots=True)
@@ -133,8 +118,12 @@ class Intake:
         now: datetime,
     ) -> list[Receipt]:
         streams = self._streams(poster.domain, changes, matched)
+        taken = {id(route): route for routes, _ in matched for route in routes}
+        in_common = {
+            key: in_common_of(poster, route, now) for key, route in taken.items()
+        }
         events = [
-            _captured(poster, change, route, streams[_key(route, change)], now)
+            captured(in_common[id(route)], change, streams[_key(route, change)])
             for change, (routes, _) in zip(changes, matched, strict=True)
             for route in routes
         ]
@@ -306,53 +295,6 @@ def _matched(
     return capturing, ""
 
 
-def _captured(
-    poster: Poster,
-    change: Mapping[str, Any],
-    route: Route,
-    correlation_id: UUID,
-    now: datetime,
-) -> ChangeCaptured:
-    captured: ChangeCaptured = _change_captured(
-        originator_id=correlation_id,
-        originator_version=NEXT,
-        timestamp=now,
-        domain=poster.domain,
-        definition=str(route.definition_id),
-        process_event=route.definition.process_event,
-        revision=route.revision,
-        member=route.member.name,
-        system=change["system"],
-        table=change["table"],
-        record_id=change["record_id"],
-        operation=change["operation"],
-        change_id=change["change_id"],
-        record_revision=change.get("revision"),
-        fields=change.get("fields") or {},
-        before=change.get("before") or {},
-        entries=change.get("entries") or [],
-        changed_by=change.get("changed_by") or "",
-        changed_at=change.get("changed_at") or "",
-        external_id=change.get("external_id"),
-        origin=change.get("origin") or [],
-        hop=change.get("hop") or 0,
-        source="api",
-        account=poster.account,
-        idempotency_key=poster.idempotency_key,
-        fingerprint=fingerprint(change),
-        request_fingerprint=poster.request_fingerprint,
-        trace_id=poster.trace_id,
-        sequence=0,
-    )
-    return captured
-
-
-def fingerprint(change: Mapping[str, Any]) -> str:
-    """What tells a change from another one with the same id."""
-    body = orjson.dumps(change, option=orjson.OPT_SORT_KEYS)
-    return blake2b(body, digest_size=16).hexdigest()
-
-
 def _receipts(
     changes: Sequence[Mapping[str, Any]],
     matched: list[tuple[list[Route], str]],
@@ -366,21 +308,16 @@ def _receipts(
         for _ in routes:
             event, position = events[at], positions[at]
             at += 1
-            duplicate = isinstance(position, Duplicate)
-            receipt.status = "duplicate" if duplicate else "captured"
+            if isinstance(position, Duplicate):
+                receipt.status, where = "duplicate", position
+            else:
+                receipt.status = "captured"
+                where = Duplicate(position, event.originator_id)
             receipt.correlations.append(
                 {
-                    "correlation_id": str(
-                        position.correlation_id
-                        if isinstance(position, Duplicate)
-                        else event.originator_id
-                    ),
+                    "correlation_id": where.correlation_id,
                     "process_event": event.process_event,
-                    "position": (
-                        position.position
-                        if isinstance(position, Duplicate)
-                        else position
-                    ),
+                    "position": where.position,
                 }
             )
         receipts.append(receipt)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 NAMESPACE = UUID("6f1d6c1e-2f0b-5b52-9a52-3a1f6f7c6d01")
 
 A = TypeVar("A", bound="Aggregate")
+E = TypeVar("E", bound="Event")
 
 
 class Event(AggregateEvent):
@@ -102,3 +103,14 @@ def _named(names: Sequence[str]) -> str:
 def plain(event: Event) -> Mapping[str, Any]:
     """An event's fields by name, as stored."""
     return cast("Mapping[str, Any]", vars(event))
+
+
+def event_of(kind: type[E], fields: dict[str, Any]) -> E:
+    """An event that has `fields`, which it keeps: all of them, in the class's order.
+
+    Without the library's constructor, which sets them one by one and was a third of
+    what a change in a batch cost.
+    """
+    made = object.__new__(kind)
+    object.__setattr__(made, "__dict__", fields)
+    return made

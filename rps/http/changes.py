@@ -13,7 +13,7 @@ from flask import Response, g, request
 from marshmallow import ValidationError, fields, validate
 from werkzeug.exceptions import UnsupportedMediaType
 
-from rps.application.capture import Poster
+from rps.application.captured import Poster
 from rps.domain.aggregate import identity
 from rps.http import json_body
 from rps.http.access import allow, authorization, principal

@@ -6,6 +6,7 @@ UUID among its own attributes; a UUID further down comes back as a text.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,18 @@ class OrjsonTranscoder(JSONTranscoder):
     """Anybody may send an object whose two names are `_type_` and `_data_`. The library
     would take it for one of its own and fail on it for ever, so it is stored with a
     third name, `_`, that is taken away again here."""
+
+    _moment: tuple[object, dict[str, Any]] = (None, {})
+
+    def _encode_obj(self, o: Any) -> dict[str, Any]:
+        """The events of a request have one and the same moment."""
+        moment, written = self._moment
+        if o is moment:
+            return written
+        written = super()._encode_obj(o)
+        if type(o) is datetime:
+            self._moment = (o, written)
+        return written
 
     def encode(self, obj: Any) -> bytes:
         """Raises TranscodingNotRegisteredError where JSON has no word for something."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from rps.application import RemoteProcessSync
-from rps.application.capture import Poster, Receipt
+from rps.application.captured import Poster
 from rps.domain.events import CorrelationLinked
 from rps.domain.process_sync_definition import ProcessSyncDefinition
 from rps.domain.remote_system import RemoteSystem
 from rps.log.append import Append, Appended
+
+if TYPE_CHECKING:
+    from rps.application.capture import Receipt
 
 DEFINITION = {
     "process_event": "incident",

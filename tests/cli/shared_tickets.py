@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from rps.application.capture import Poster
+from rps.application.captured import Poster
 from rps.workers.receiver import Receiver
 from rps.workers.worker import Projector
 

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from shared_tickets import change, now, project, share
 
-from rps.application.capture import Poster
+from rps.application.captured import Poster
 
 if TYPE_CHECKING:
     from conftest import Rps

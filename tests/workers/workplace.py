@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg.rows import tuple_row
 
 from rps.application import RemoteProcessSync
-from rps.application.capture import Poster
+from rps.application.captured import Poster
 from rps.domain.delivery import (
     Capabilities,
     Delivered,
