@@ -26,7 +26,7 @@ from rps.projections.inline import InlineProjection
 from rps.projections.lookup import Lookup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from eventsourcing.persistence import (
@@ -72,7 +72,8 @@ class RemoteProcessSync(Application[UUID]):
 
     Make one in each process, after it was forked; it holds connections and threads.
     It works as `role`, which may add to the log and read it, and nothing else; with ""
-    as whoever connects (rebuilding views takes their owner).
+    as whoever connects (rebuilding views takes their owner). `options` are the
+    server's, for each connection.
     """
 
     name = "rps"
@@ -88,13 +89,18 @@ class RemoteProcessSync(Application[UUID]):
     recorder: LogRecorder
 
     def __init__(
-        self, database_url: str, *, connections: int = 8, role: str = SERVING_ROLE
+        self,
+        database_url: str,
+        *,
+        connections: int = 8,
+        role: str = SERVING_ROLE,
+        options: Sequence[str] = (),
     ) -> None:
         settings = conninfo_to_dict(database_url)
         self._beside = {k: v for k, v in settings.items() if k not in NAMED}
         role_option = [f"-c role={role}"] if role else []
         given = [str(settings["options"])] if settings.get("options") else []
-        self._beside["options"] = " ".join([*given, *BY_INDEX, *role_option])
+        self._beside["options"] = " ".join([*given, *BY_INDEX, *options, *role_option])
         super().__init__(
             {
                 "POSTGRES_DBNAME": str(settings.get("dbname", "rps")),

@@ -315,7 +315,7 @@ def _receipts(
                 where = Duplicate(position, event.originator_id)
             receipt.correlations.append(
                 {
-                    "correlation_id": where.correlation_id,
+                    "correlation_id": str(where.correlation_id),
                     "process_event": event.process_event,
                     "position": where.position,
                 }

@@ -47,6 +47,11 @@ CHANNELS = {
 }
 
 
+IN_ORDER = ("-c enable_bitmapscan=off",)
+"""Claims take what is due first off its index. With a long backlog the planner would
+rather collect all that is due and sort it, each time."""
+
+
 class Works(Protocol):
     idle_seconds: float
     """How soon to look again where nobody calls."""
@@ -66,7 +71,9 @@ def run(kind: str, config: Config, database_url: str) -> None:
     stop = threading.Event()
     parent = os.getppid()
     with ExitStack() as stack:
-        application = RemoteProcessSync(database_url, connections=CONNECTIONS)
+        application = RemoteProcessSync(
+            database_url, connections=CONNECTIONS, options=IN_ORDER
+        )
         stack.callback(application.close)
         wake = Wake(database_url, CHANNELS[kind])
         stack.callback(wake.close)
