@@ -15,9 +15,9 @@ CREATE TABLE history (
     actor text NOT NULL DEFAULT '',
     detail text NOT NULL DEFAULT ''
 );
-CREATE INDEX history_stream_idx ON history (stream, "position");
+-- What happened to one stream is found by the log's own key; times go up with positions.
 CREATE INDEX history_domain_idx ON history (domain, "position");
-CREATE INDEX history_time_idx ON history (domain, at);
+CREATE INDEX history_time_idx ON history USING brin (at);
 
 -- The shared record as it stands, to find it by.
 CREATE TABLE correlations (

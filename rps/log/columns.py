@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 Kind = Literal[
-    "uuid", "text", "bytea", "smallint", "integer", "bigint", "bool", "float8", "moment"
+    "uuid",
+    "uuid_text",
+    "text",
+    "bytea",
+    "smallint",
+    "integer",
+    "bigint",
+    "bool",
+    "float8",
+    "moment",
 ]
 
 _HEAD = Struct(">iiIii")
@@ -41,8 +50,16 @@ def _moment(value: datetime) -> bytes:
     return _BIGINT((value - _EPOCH) // _MICROSECOND)
 
 
+def _uuid_text(value: str) -> bytes:
+    encoded = bytes.fromhex(value.replace("-", ""))
+    if len(encoded) != 16:  # noqa: PLR2004 - a UUID's bytes
+        raise ValueError(f"{value!r} is no UUID")
+    return encoded
+
+
 _ENCODINGS: dict[Kind, _Encoding] = {
     "uuid": _Encoding(2950, lambda value: value.bytes, 16),
+    "uuid_text": _Encoding(2950, _uuid_text, 16),
     "text": _Encoding(25, str.encode, None),
     "bytea": _Encoding(17, bytes, None),
     "smallint": _Encoding(21, Struct(">h").pack, 2),

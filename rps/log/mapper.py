@@ -31,12 +31,23 @@ class EventMapper(Mapper[UUID]):
         )
 
     def to_domain_event(self, stored_event: StoredEvent) -> Any:
-        cls = cast("Any", resolve_topic(stored_event.topic))
+        return self.event(
+            stored_event.originator_id,
+            stored_event.originator_version,
+            stored_event.topic,
+            stored_event.state,
+        )
+
+    def event(self, originator_id: Any, version: int, topic: str, stored: bytes) -> Any:
+        """The event of a stored row."""
+        cls = cast("Any", resolve_topic(topic))
         if self.compressor or self.cipher or getattr(cls, "class_version", 1) > 1:
-            return super().to_domain_event(stored_event)
-        state = self.transcoder.decode(stored_event.state)
-        state["originator_id"] = stored_event.originator_id
-        state["originator_version"] = stored_event.originator_version
+            return super().to_domain_event(
+                StoredEvent(originator_id, version, topic, stored)
+            )
+        state = self.transcoder.decode(stored)
+        state["originator_id"] = originator_id
+        state["originator_version"] = version
         event = object.__new__(cls)
         object.__setattr__(event, "__dict__", state)
         return event

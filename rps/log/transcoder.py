@@ -63,10 +63,10 @@ class OrjsonTranscoder(JSONTranscoder):
         obj = orjson.loads(data)
         marks = data.count(_MARK)
         if marks == 1 and type(obj) is dict:  # its timestamp, as a rule
-            for name, value in obj.items():
-                if type(value) is dict and value.keys() == _OURS:
-                    obj[name] = self._decode_obj(value)
-                    return obj
+            value = obj.get("timestamp")
+            if type(value) is dict and value.keys() == _OURS:
+                obj["timestamp"] = self._decode_obj(value)
+                return obj
         return self._read(obj) if marks else obj
 
     def _written(self, value: Any) -> Any:

@@ -5,11 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from eventsourcing.persistence import StoredEvent
 from psycopg.rows import tuple_row
 
 from rps.log.columns import register
-from rps.log.recorder import rows_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,10 +21,14 @@ if TYPE_CHECKING:
 BATCH = 1000
 
 TRACK = """
-INSERT INTO rps_tracking AS t (application_name, notification_id) VALUES (%b, %b)
+INSERT INTO rps_tracking AS t (application_name, notification_id)
+SELECT name, %b FROM unnest(%b::text[]) AS v(name)
 ON CONFLICT (application_name) DO UPDATE SET notification_id = EXCLUDED.notification_id
 WHERE t.notification_id = %b
-RETURNING 1
+"""
+READ = """
+SELECT notification_id, originator_id, originator_version, topic, state
+FROM rps_events WHERE notification_id > %b ORDER BY notification_id LIMIT %b
 """
 POSITION = "SELECT notification_id FROM rps_tracking WHERE application_name = %b"
 TAKE = """
@@ -87,15 +89,14 @@ class Follower:
             if not mine:
                 return 0
             start = min(mine.values())
-            stored = decoded(rows_after(conn, start, limit), self._mapper)
             # Those ahead bound the batch: the next one is for all of them.
-            ahead = min((p for p in mine.values() if p > start), default=None)
-            if ahead is not None:
-                stored = [each for each in stored if each.position <= ahead]
+            ahead = [p - start for p in mine.values() if p > start]
+            stored = events_after(conn, start, min([limit, *ahead]), self._mapper)
             if stored:
-                for name in [n for n, position in mine.items() if position == start]:
+                names = [name for name, position in mine.items() if position == start]
+                for name in names:
                     self._views[name].apply(conn, stored)
-                    track(conn, name, start, stored[-1].position)
+                track(conn, names, start, stored[-1].position)
             return len(stored)
 
     def _taken(self, conn: Connection[Any]) -> dict[str, int]:
@@ -108,26 +109,37 @@ class Follower:
         return dict.fromkeys(names, 0) | dict(cursor.fetchall())
 
 
-def decoded(rows: Iterable[Row], mapper: EventMapper) -> list[Stored]:
+def events_after(
+    conn: Connection[Any], after: int, limit: int, mapper: EventMapper
+) -> list[Stored]:
+    """The log past position `after`, as the transaction of `conn` sees it."""
+    cursor = conn.cursor(row_factory=tuple_row, binary=True)
+    cursor.execute(READ, (after, limit), prepare=True)
+    event = mapper.event
     return [
-        Stored(
-            row.position,
-            row.version,
-            mapper.to_domain_event(
-                StoredEvent(row.originator_id, row.version, row.topic, row.state)
-            ),
-        )
-        for row in rows
+        Stored(position, version, event(stream, version, topic, state))
+        for position, stream, version, topic, state in cursor.fetchall()
     ]
 
 
-def track(conn: Connection[Any], name: str, start: int, end: int) -> None:
-    """Move a view's place from `start` to `end`; raises PositionMoved if it is
+def decoded(rows: Iterable[Row], mapper: EventMapper) -> list[Stored]:
+    return [
+        Stored(
+            r.position,
+            r.version,
+            mapper.event(r.originator_id, r.version, r.topic, r.state),
+        )
+        for r in rows
+    ]
+
+
+def track(conn: Connection[Any], names: list[str], start: int, end: int) -> None:
+    """Move views' places from `start` to `end`; raises PositionMoved if one is
     elsewhere."""
     cursor = conn.cursor(row_factory=tuple_row, binary=True)
-    cursor.execute(TRACK, (name, end, start), prepare=True)
-    if cursor.fetchone() is None:
-        raise PositionMoved(f"{name} is not at {start}")
+    cursor.execute(TRACK, (end, names, start), prepare=True)
+    if cursor.rowcount != len(names):
+        raise PositionMoved(f"one of {', '.join(names)} is not at {start}")
 
 
 def position_of(conn: Connection[Any], name: str) -> int:

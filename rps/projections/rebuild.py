@@ -19,9 +19,9 @@ from psycopg.sql import SQL, Identifier
 
 from rps.log.append import Recorded
 from rps.log.connection import connect
-from rps.log.recorder import rows_after
+from rps.log.statements import HEAD
 from rps.projections import twin
-from rps.projections.followed import decoded, position_of, track
+from rps.projections.followed import events_after, position_of, track
 from rps.projections.inline import VIEWS, InlineProjection
 from rps.projections.views import followed_views
 
@@ -38,6 +38,14 @@ if TYPE_CHECKING:
 BATCH = 2000
 SCHEMA = "rebuild"
 ONE_AT_A_TIME = "SELECT pg_advisory_lock(hashtextextended('rps rebuild', 0))"
+
+# What is lost in a crash is built again; the swap's own commit waits for all before it.
+SESSION = """
+SET synchronous_commit = off; SET plan_cache_mode = force_generic_plan
+"""
+SEARCH_PATH = "SELECT set_config('search_path', %s, false)"
+COMMIT_BATCHES = 50
+"""A transaction that stays open for long keeps the server from cleaning up."""
 
 SWAP_TRIES = 20
 SWAP_WAIT = "2s"
@@ -98,18 +106,20 @@ class Rebuild:
 
         Raises ViewUnknown; OperationalError where a table stayed in use too long.
         """
-        for kind in self._kinds(wanted):
-            with self._beside(kind) as building:
-                _swapped(kind, building)
+        with self._beside(self._kinds(wanted)) as buildings:
+            for building in buildings:
+                building.catch_up()
+                _swapped(building)
 
     def compare(self, wanted: Sequence[str]) -> list[Difference]:
         """Rebuild the views named, swap nothing, and say where they differ. A view that
         follows is brought up to where the rebuilt one is, as its projector would."""
         found: list[Difference] = []
-        for kind in self._kinds(wanted):
-            with self._beside(kind) as building, kind.together(building):
-                for table in kind.chosen:
-                    found.extend(_differences(building.conn, table))
+        with self._beside(self._kinds(wanted)) as buildings:
+            for building in buildings:
+                with building.kind.together(building):
+                    for table in building.kind.chosen:
+                        found.extend(_differences(building.conn, table))
         return found
 
     def _kinds(self, wanted: Sequence[str]) -> list[_Kind]:
@@ -123,23 +133,44 @@ class Rebuild:
         return kinds
 
     @contextmanager
-    def _beside(self, kind: _Kind) -> Iterator[_Building]:
+    def _beside(self, kinds: Sequence[_Kind]) -> Iterator[list[_Building]]:
         """The rebuilt tables, up to about the end of the log."""
         with connect(self._recorder.datastore) as conn:
             conn.execute(ONE_AT_A_TIME)
+            conn.execute(SESSION)
             conn.execute("DROP SCHEMA IF EXISTS rebuild CASCADE")
             conn.execute("CREATE SCHEMA rebuild")
-            for table in kind.tables:
+            tables = [table for kind in kinds for table in kind.tables]
+            for table in tables:
                 twin.create(conn, table, SCHEMA)
-            building = _Building(conn, kind, self._mapper, self._batch, self._progress)
             try:
-                building.catch_up()
-                for table in kind.tables:
+                position = self._build(conn, kinds)
+                for table in tables:
                     conn.execute(SQL("ANALYZE {}").format(Identifier(SCHEMA, table)))
-                yield building
+                yield [
+                    _Building(
+                        conn, kind, position, self._mapper, self._batch, self._progress
+                    )
+                    for kind in kinds
+                ]
             finally:
                 if not conn.closed:
                     conn.execute("DROP SCHEMA IF EXISTS rebuild CASCADE")
+
+    def _build(self, conn: Connection[Any], kinds: Sequence[_Kind]) -> int:
+        """Read the log once for all; answers where it ended. The next batch is read and
+        decoded while the server still writes the one before."""
+        position = 0
+        conn.execute(SEARCH_PATH, ("rebuild, public",))
+        with connect(self._recorder.datastore) as reading, conn.pipeline() as writing:
+            while stored := events_after(reading, position, self._batch, self._mapper):
+                for kind in kinds:
+                    kind.apply(conn, stored)
+                position = stored[-1].position
+                self._progress(position, end_of(reading))
+                if position // self._batch % COMMIT_BATCHES == 0:
+                    writing.sync()
+        return position
 
 
 class _Building:
@@ -149,13 +180,14 @@ class _Building:
         self,
         conn: Connection[Any],
         kind: _Kind,
+        position: int,
         mapper: EventMapper,
         batch: int,
         progress: Callable[[int, int], None],
     ) -> None:
         self.conn = conn
-        self.position = 0
-        self._kind = kind
+        self.kind = kind
+        self.position = position
         self._mapper = mapper
         self._batch = batch
         self._progress = progress
@@ -165,20 +197,21 @@ class _Building:
 
     def applied(self, search_path: str, position: int, until: int | None = None) -> int:
         """Apply what the log has past `position`; answers where that ends."""
-        self.conn.execute("SELECT set_config('search_path', %s, false)", (search_path,))
+        self.conn.execute(SEARCH_PATH, (search_path,))
         while until is None or position < until:
             most = self._batch if until is None else min(self._batch, until - position)
-            rows = rows_after(self.conn, position, most)
-            if not rows:
+            stored = events_after(self.conn, position, most, self._mapper)
+            if not stored:
                 break
-            self._kind.apply(self.conn, decoded(rows, self._mapper))
-            position = rows[-1].position
-            self._progress(position, self._end())
+            self.kind.apply(self.conn, stored)
+            position = stored[-1].position
+            self._progress(position, end_of(self.conn))
         return position
 
-    def _end(self) -> int:
-        row = self.conn.execute("SELECT notification_id FROM rps_log_head").fetchone()
-        return int(row["notification_id"]) if row else 0
+
+def end_of(conn: Connection[Any]) -> int:
+    row = conn.execute(HEAD, prepare=True).fetchone()
+    return int(row["notification_id"]) if row else 0
 
 
 class _Kind(Protocol):
@@ -213,7 +246,7 @@ class _Inline:
     def apply(self, conn: Connection[Any], stored: Sequence[Stored]) -> None:
         recorded = [Recorded(each.position, each.event) for each in stored]
         for sql, params in InlineProjection().statements(recorded):
-            conn.execute(sql, params)
+            conn.execute(sql, params, prepare=True)
 
     def keep_still(self, conn: Connection[Any]) -> None:
         conn.execute("SELECT pg_advisory_xact_lock(%s)", (self._lock_key,))
@@ -259,13 +292,13 @@ class _Followed:
             end = max(start, building.position)
             if start < end:
                 building.applied("public", start, end)
-                track(conn, self._view.name, start, end)
+                track(conn, [self._view.name], start, end)
             building.catch_up(end)
             yield
 
 
-def _swapped(kind: _Kind, building: _Building) -> None:
-    conn, reached = building.conn, building.position
+def _swapped(building: _Building) -> None:
+    conn, kind, reached = building.conn, building.kind, building.position
     failed: psycopg.Error | None = None
     for _ in range(SWAP_TRIES):
         try:

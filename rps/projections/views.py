@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, OrderedDict
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from uuid import UUID
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from rps.projections.followed import FollowedView, Stored
 
 
+REMEMBERED_MAX = 10_000
+"""Correlations whose rows are kept in memory, to be written again without reading."""
+
+
 class History:
     """One row an event."""
 
@@ -35,46 +40,65 @@ class History:
 
 
 def _history_row(stored: Stored) -> tuple[Any, ...]:
-    event = stored.event
+    position, version, event = stored
     say = vars(event).get
-    message = say("message_id") or (say("message") or {}).get("message_id")
+    message = say("message") or {}
     return (
-        stored.position,
+        position,
         event.domain,
         event.originator_id,
-        stored.version,
+        version,
         event.timestamp,
         event.TOPIC,
-        say("member") or (say("message") or {}).get("member", ""),
+        say("member") or message.get("member", ""),
         say("change_id") or "",
-        UUID(message) if message else None,
+        say("message_id") or message.get("message_id") or None,
         say("actor") or say("account") or say("changed_by") or "",
         say("detail") or say("reason") or "",
     )
 
 
 class Correlations:
-    """The shared records, to find them by."""
+    """The shared records, to find them by.
+
+    Rows are remembered from batch to batch, as long as each begins where the one before
+    it ended: what they say follows from the events alone, whoever wrote them.
+    """
 
     name = "correlations"
     tables = ("correlations",)
 
+    def __init__(self) -> None:
+        self._known: OrderedDict[UUID, dict[str, Any]] = OrderedDict()
+        self._position = 0
+
     def apply(self, conn: Connection[Any], stored: Sequence[Stored]) -> None:
-        rows: dict[UUID, dict[str, Any]] = {}
+        if stored[0].position != self._position + 1:
+            self._known.clear()
+        self._position = -1  # until this batch is through
         changes = [e for e in stored if e.event.TOPIC in _CORRELATION_HANDLERS]
-        keys = list({each.event.originator_id for each in changes})
-        if not keys:
-            return
-        for row in conn.execute(sql.SELECT_CORRELATIONS, (keys,), prepare=True):
-            kept = _row(row, "fields", "members")
-            rows[kept["correlation_id"]] = kept
+        keys = {each.event.originator_id: None for each in changes}
+        self._recall(conn, keys)
         for each in changes:
-            _CORRELATION_HANDLERS[each.event.TOPIC](rows, each)
-        _write(
-            conn,
-            sql.UPSERT_CORRELATIONS,
-            [_correlation_row(row) for row in rows.values()],
-        )
+            _CORRELATION_HANDLERS[each.event.TOPIC](self._known, each)
+        rows = [self._known[key] for key in keys if key in self._known]
+        _write(conn, sql.UPSERT_CORRELATIONS, list(map(_correlation_row, rows)))
+        while len(self._known) > REMEMBERED_MAX:
+            self._known.popitem(last=False)
+        self._position = stored[-1].position
+
+    def _recall(self, conn: Connection[Any], keys: Iterable[UUID]) -> None:
+        """Know the rows of `keys`, as the ones used last."""
+        missing = []
+        for key in keys:
+            if key in self._known:
+                self._known.move_to_end(key)
+            else:
+                missing.append(key)
+        if missing:
+            for row in conn.execute(sql.SELECT_CORRELATIONS, (missing,), prepare=True):
+                kept = _row(row, "fields", "members")
+                self._known[kept["correlation_id"]] = kept
 
 
 def _opened(rows: dict[UUID, dict[str, Any]], stored: Stored) -> None:
@@ -249,28 +273,36 @@ class Attempts:
     name = "attempts"
     tables = ("attempts",)
 
+    _topics: ClassVar[set[str]] = {
+        "message.transmitted",
+        "message.acknowledged",
+        "message.failed",
+    }
+
     def apply(self, conn: Connection[Any], stored: Sequence[Stored]) -> None:
-        _write(
-            conn,
-            sql.INSERT_ATTEMPTS,
-            [
-                (
-                    each.position,
-                    UUID(each.event.message_id),
-                    each.event.originator_id,
-                    each.event.domain,
-                    each.event.member,
-                    vars(each.event).get("attempt", 0),
-                    each.event.timestamp,
-                    vars(each.event).get("kind", each.event.TOPIC.split(".")[1]),
-                    vars(each.event).get("status"),
-                    vars(each.event).get("detail", ""),
+        rows = []
+        for position, _, event in stored:
+            if event.TOPIC in self._topics:
+                say = vars(event).get
+                rows.append(
+                    (
+                        position,
+                        event.message_id,
+                        event.originator_id,
+                        event.domain,
+                        event.member,
+                        say("attempt", 0),
+                        event.timestamp,
+                        say("kind") or event.TOPIC.removeprefix("message."),
+                        say("status"),
+                        say("detail", ""),
+                    )
                 )
-                for each in stored
-                if each.event.TOPIC
-                in ("message.transmitted", "message.acknowledged", "message.failed")
-            ],
-        )
+        _write(conn, sql.INSERT_ATTEMPTS, rows)
+
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_MINUTE = timedelta(minutes=1)
 
 
 class Statistics:
@@ -293,14 +325,17 @@ class Statistics:
 
     def apply(self, conn: Connection[Any], stored: Sequence[Stored]) -> None:
         counts: dict[tuple[Any, ...], Counter[str]] = {}
-        for each in stored:
-            event = each.event
-            column = self._columns.get(event.TOPIC)
-            if column is None:
-                continue
-            minute = event.timestamp.replace(second=0, microsecond=0)
-            key = (event.domain, event.member, minute)
-            counts.setdefault(key, Counter())[column] += 1
+        columns = self._columns
+        minute = until = _LONG_AGO
+        for _, _, event in stored:
+            if (column := columns.get(event.TOPIC)) is not None:
+                if not minute <= event.timestamp < until:
+                    minute = event.timestamp.replace(second=0, microsecond=0)
+                    until = minute + _MINUTE
+                key = (event.domain, event.member, minute)
+                if (count := counts.get(key)) is None:
+                    count = counts[key] = Counter()
+                count[column] += 1
         _write(
             conn,
             sql.ADD_STATISTICS,
@@ -329,10 +364,10 @@ def _write(
 
 @cache
 def _kinds(statement: str) -> tuple[Kind, ...]:
-    """The kinds of a statement's arrays, as its casts name them."""
+    """The kinds of a statement's arrays, as its casts name them, or else a comment."""
     return tuple(
-        cast("Kind", "moment" if name == "timestamptz" else name)
-        for name in re.findall(r"%b::(\w+)\[\]", statement)
+        cast("Kind", said or ("moment" if name == "timestamptz" else name))
+        for name, said in re.findall(r"%b::(\w+)\[\](?: /\* (\w+) \*/)?", statement)
     )
 
 

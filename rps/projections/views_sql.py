@@ -9,8 +9,8 @@ INSERT_HISTORY = """
 INSERT INTO history ("position", domain, stream, version, at, topic, member, change_id,
                      message_id, actor, detail)
 SELECT * FROM unnest(%b::bigint[], %b::text[], %b::uuid[], %b::bigint[],
-    %b::timestamptz[], %b::text[], %b::text[], %b::text[], %b::uuid[], %b::text[],
-    %b::text[])
+    %b::timestamptz[], %b::text[], %b::text[], %b::text[], %b::uuid[] /* uuid_text */,
+    %b::text[], %b::text[])
 """
 
 SELECT_CORRELATIONS = """
@@ -79,8 +79,8 @@ SET state = EXCLUDED.state, revision = EXCLUDED.revision, document = EXCLUDED.do
 INSERT_ATTEMPTS = """
 INSERT INTO attempts ("position", message_id, correlation_id, domain, member, attempt,
                       at, outcome, status, detail)
-SELECT * FROM unnest(%b::bigint[], %b::uuid[], %b::uuid[], %b::text[], %b::text[],
-    %b::integer[], %b::timestamptz[], %b::text[], %b::integer[], %b::text[])
+SELECT * FROM unnest(%b::bigint[], %b::uuid[] /* uuid_text */, %b::uuid[], %b::text[],
+    %b::text[], %b::integer[], %b::timestamptz[], %b::text[], %b::integer[], %b::text[])
 """
 
 COUNTED = (

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import random
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from eventsourcing.persistence import OperationalError
+from eventsourcing.persistence import DataError, OperationalError
 from histories import History
 from logs import capture, captured, claimed, ignored, opened
 
@@ -234,3 +235,30 @@ def test_only_views_that_exist_are_rebuilt(recorder: LogRecorder) -> None:
     with pytest.raises(ViewUnknown, match="nonsense"):
         rebuilt(recorder).run(["history", "nonsense"])
     assert set(names()) > {"links", "history"}
+
+
+def test_projectors_that_take_turns_write_the_same_rows(recorder: LogRecorder) -> None:
+    """Each remembers rows; what the other wrote meanwhile is read again."""
+    record(recorder, History(51, steps=200))
+    followers = [
+        Follower(followed_views(), recorder, recorder.mapper) for _ in range(2)
+    ]
+    turns = random.Random(51)
+    while turns.choice(followers).advance(9):
+        pass
+    assert rebuilt(recorder).compare([]) == []
+
+
+def test_rows_of_a_batch_that_was_undone_are_not_remembered(
+    recorder: LogRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(recorder, History(52, steps=200))
+    follower = Follower(followed_views(), recorder, recorder.mapper)
+    follower.advance(100)
+    with monkeypatch.context() as patched:
+        patched.setattr("rps.projections.followed.TRACK", "SELECT 1 / 0, %b, %b, %b")
+        with pytest.raises(DataError):
+            follower.advance(100)
+    while follower.advance(100):
+        pass
+    assert rebuilt(recorder).compare([]) == []
