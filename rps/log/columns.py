@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import chain
+from operator import attrgetter
 from struct import Struct, error
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -15,7 +18,8 @@ from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from uuid import UUID
 
     from psycopg import Connection
 
@@ -42,32 +46,36 @@ _BIGINT = Struct(">q").pack
 
 class _Encoding(NamedTuple):
     oid: int
-    encode: Callable[[Any], bytes]
+    encode: Callable[[Iterable[Any]], Iterable[bytes]]
     size: int | None
 
 
-def _moment(value: datetime) -> bytes:
-    return _BIGINT((value - _EPOCH) // _MICROSECOND)
+def _uuids(values: Iterable[UUID]) -> Iterable[bytes]:
+    return [number.to_bytes(16) for number in map(attrgetter("int"), values)]
 
 
-def _uuid_text(value: str) -> bytes:
-    encoded = bytes.fromhex(value.replace("-", ""))
-    if len(encoded) != 16:  # noqa: PLR2004 - a UUID's bytes
-        raise ValueError(f"{value!r} is no UUID")
+def _uuid_texts(values: Iterable[str]) -> Iterable[bytes]:
+    encoded = [bytes.fromhex(value.replace("-", "")) for value in values]
+    if encoded and set(map(len, encoded)) != {16}:
+        raise ValueError("not every one of these is a UUID")
     return encoded
 
 
+def _moments(values: Iterable[datetime]) -> Iterable[bytes]:
+    return [_BIGINT((value - _EPOCH) // _MICROSECOND) for value in values]
+
+
 _ENCODINGS: dict[Kind, _Encoding] = {
-    "uuid": _Encoding(2950, lambda value: value.bytes, 16),
-    "uuid_text": _Encoding(2950, _uuid_text, 16),
-    "text": _Encoding(25, str.encode, None),
-    "bytea": _Encoding(17, bytes, None),
-    "smallint": _Encoding(21, Struct(">h").pack, 2),
-    "integer": _Encoding(23, Struct(">i").pack, 4),
-    "bigint": _Encoding(20, _BIGINT, 8),
-    "bool": _Encoding(16, {False: b"\0", True: b"\1"}.__getitem__, 1),
-    "float8": _Encoding(701, Struct(">d").pack, 8),
-    "moment": _Encoding(1184, _moment, 8),
+    "uuid": _Encoding(2950, _uuids, 16),
+    "uuid_text": _Encoding(2950, _uuid_texts, 16),
+    "text": _Encoding(25, partial(map, str.encode), None),
+    "bytea": _Encoding(17, partial(map, bytes), None),
+    "smallint": _Encoding(21, partial(map, Struct(">h").pack), 2),
+    "integer": _Encoding(23, partial(map, Struct(">i").pack), 4),
+    "bigint": _Encoding(20, partial(map, _BIGINT), 8),
+    "bool": _Encoding(16, partial(map, {False: b"\0", True: b"\1"}.__getitem__), 1),
+    "float8": _Encoding(701, partial(map, Struct(">d").pack), 8),
+    "moment": _Encoding(1184, _moments, 8),
 }
 
 
@@ -83,24 +91,32 @@ def column(kind: Kind, values: Sequence[Any]) -> Column:
     oid, encode, size = _ENCODINGS[kind]
     if not values:
         return Column(_HEAD.pack(0, 0, oid, 0, 0)[:12])
-    if size is not None:
-        prefix = _SIZE(size)
-        try:
-            body = prefix + prefix.join(map(encode, values))
-        except (AttributeError, KeyError, TypeError, error):  # there are NULLs
-            body = b"".join(
-                [_NULL if each is None else prefix + encode(each) for each in values]
-            )
+    try:
+        encoded = list(encode(values))
+    except (AttributeError, KeyError, TypeError, error):
+        body = _with_nulls(encode, values)
     else:
-        body = b"".join([_sized(encode, each) for each in values])
+        body = _sized(encoded) if size is None else _joined(_SIZE(size), encoded)
     return Column(_HEAD.pack(1, 1, oid, len(values), 1) + body)
 
 
-def _sized(encode: Callable[[Any], bytes], value: Any) -> bytes:
-    if value is None:
-        return _NULL
-    encoded = encode(value)
-    return _SIZE(len(encoded)) + encoded
+def _joined(size: bytes, encoded: Sequence[bytes]) -> bytes:
+    return size + size.join(encoded)
+
+
+def _sized(encoded: Sequence[bytes]) -> bytes:
+    return b"".join(
+        chain.from_iterable(zip(map(_SIZE, map(len, encoded)), encoded, strict=True))
+    )
+
+
+def _with_nulls(
+    encode: Callable[[Iterable[Any]], Iterable[bytes]], values: Sequence[Any]
+) -> bytes:
+    encoded = iter(encode([value for value in values if value is not None]))
+    return b"".join(
+        [_NULL if value is None else _sized((next(encoded),)) for value in values]
+    )
 
 
 def columns(kinds: Sequence[Kind], rows: Sequence[Sequence[Any]]) -> list[Column]:

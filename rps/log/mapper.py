@@ -13,6 +13,11 @@ class EventMapper(Mapper[UUID]):
     """Same bytes and same meaning as the library's Mapper; versioned classes take the
     library's way, with its upcasts."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._plain: dict[str, Any] = {}
+        """Classes by topic whose events are read without detours."""
+
     def to_stored_event(self, domain_event: Any) -> StoredEvent:
         if (
             self.compressor
@@ -40,11 +45,14 @@ class EventMapper(Mapper[UUID]):
 
     def event(self, originator_id: Any, version: int, topic: str, stored: bytes) -> Any:
         """The event of a stored row."""
-        cls = cast("Any", resolve_topic(topic))
-        if self.compressor or self.cipher or getattr(cls, "class_version", 1) > 1:
-            return super().to_domain_event(
-                StoredEvent(originator_id, version, topic, stored)
-            )
+        cls = self._plain.get(topic)
+        if cls is None:
+            cls = cast("Any", resolve_topic(topic))
+            if self.compressor or self.cipher or getattr(cls, "class_version", 1) > 1:
+                return super().to_domain_event(
+                    StoredEvent(originator_id, version, topic, stored)
+                )
+            self._plain[topic] = cls
         state = self.transcoder.decode(stored)
         state["originator_id"] = originator_id
         state["originator_version"] = version

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -56,7 +57,7 @@ class Fold:
         )
         yield from _rows(sql.INSERT_INTAKE, sql.INTAKE_COLUMNS, self.intake)
         yield from _rows(sql.INSERT_INBOUND, sql.INBOUND_COLUMNS, self.inbound.values())
-        yield from _rows(
+        yield from _some(
             sql.CHANGE_INBOUND,
             sql.INBOUND_CHANGE_COLUMNS,
             self.inbound_changes.values(),
@@ -64,7 +65,7 @@ class Fold:
         yield from _rows(
             sql.INSERT_OUTBOUND, sql.OUTBOUND_COLUMNS, self.outbound.values()
         )
-        yield from _rows(
+        yield from _some(
             sql.CHANGE_OUTBOUND,
             sql.OUTBOUND_CHANGE_COLUMNS,
             self.outbound_changes.values(),
@@ -186,6 +187,15 @@ def _each(
 def _rows(
     statement: str, kinds: sql.Columns, rows: Collection[Row]
 ) -> Iterator[tuple[str, Sequence[Any]]]:
+    """Rows that name every column."""
+    told = list(map(itemgetter(*kinds), rows))
+    yield from _each(statement, tuple(kinds.values()), told)
+
+
+def _some(
+    statement: str, kinds: sql.Columns, rows: Collection[Row]
+) -> Iterator[tuple[str, Sequence[Any]]]:
+    """Rows that name some columns; the others are NULL."""
     if rows:
         yield (
             statement,
