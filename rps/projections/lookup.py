@@ -15,11 +15,17 @@ if TYPE_CHECKING:
 
     from eventsourcing.postgres import PostgresDatastore
 
+# Each by its whole key (LIMIT keeps it a look-up of its own): planned while the table
+# is small, a join would go through all links of the domain for ever.
 LINKED = """
-SELECT l.definition, l.member, l.record_id, l.correlation_id
+SELECT k.definition, k.member, k.record_id, l.correlation_id
 FROM unnest(%b::uuid[], %b::text[], %b::text[]) AS k(definition, member, record_id)
-JOIN links l USING (definition, member, record_id)
-WHERE l.domain = %b
+CROSS JOIN LATERAL (
+    SELECT x.correlation_id FROM links x
+    WHERE (x.domain, x.definition, x.member, x.record_id)
+        = (%b, k.definition, k.member, k.record_id)
+    LIMIT 1
+) l
 """
 CORRELATIONS = """
 SELECT DISTINCT l.definition, l.correlation_id

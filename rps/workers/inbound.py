@@ -46,7 +46,11 @@ LOOK = f"""
 WITH claimed AS MATERIALIZED (
     SELECT s.place, s.id, s.seen, w.domain
     FROM unnest(%b::uuid[], %b::bigint[]) WITH ORDINALITY AS s(id, seen, place)
-    JOIN lanes w ON (w.correlation_id, w.direction, w.member) = (s.id, 'in', '')
+    CROSS JOIN LATERAL (
+        SELECT x.domain FROM lanes x
+        WHERE (x.correlation_id, x.direction, x.member) = (s.id, 'in', '')
+        LIMIT 1  -- by its key, even where that was planned on a small table
+    ) w
 )
 SELECT c.place, {Kind.HEAD}, 0::bigint,
        (SELECT max(e.originator_version) FROM rps_events e
@@ -110,7 +114,12 @@ FROM unnest(%b::text[], %b::uuid[], %b::text[], %b::text[], %b::text[],
             %b::timestamptz[])
      WITH ORDINALITY
      AS u(domain, definition, member, record_id, system, captured_at, place)
-LEFT JOIN links l USING (domain, definition, member, record_id)
+LEFT JOIN LATERAL (
+    SELECT x.correlation_id FROM links x
+    WHERE (x.domain, x.definition, x.member, x.record_id)
+        = (u.domain, u.definition, u.member, u.record_id)
+    LIMIT 1
+) l ON true
 LEFT JOIN making m ON (m.domain, m.system, m.definition, m.member)
                     = (u.domain, u.system, u.definition, u.member)
 """

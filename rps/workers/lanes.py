@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 LEASE_SECONDS = 8.0
 HEARTBEAT_SECONDS = 2.0
 
+# The statement's own time can bound the scan of the index; the clock's could not, and
+# every claim would go through what waits for its next attempt.
 CLAIM_IN = """
 WITH due AS (
     SELECT correlation_id, direction, member FROM lanes
-    WHERE direction = 'in' AND due_at <= clock_timestamp()
+    WHERE direction = 'in' AND due_at <= statement_timestamp()
       AND (not_before IS NULL OR not_before <= clock_timestamp())
       AND (holder IS NULL OR leased_until < clock_timestamp())
     ORDER BY due_at LIMIT %b FOR UPDATE SKIP LOCKED
@@ -42,7 +44,7 @@ WITH due AS (
     CROSS JOIN LATERAL (
         SELECT * FROM lanes x
         WHERE x.direction = 'out' AND x.domain = s.domain AND x.system = s.system
-          AND x.due_at <= clock_timestamp()
+          AND x.due_at <= statement_timestamp()
           AND (x.not_before IS NULL OR x.not_before <= clock_timestamp())
           AND (x.holder IS NULL OR x.leased_until < clock_timestamp())
         ORDER BY x.due_at LIMIT s.most FOR UPDATE SKIP LOCKED
