@@ -104,7 +104,7 @@ def application_parts(config: Config, database_url: str) -> Flask:
         database_url, connections=min(config.api_threads + 2, DATABASE_CONNECTIONS_MAX)
     )
     connections = Connections(application.datastore, Transport(config.allow_networks))
-    lanes = Lanes(application.datastore, "api")
+    lanes = Lanes(application, "api")
     return create_app(
         Parts(
             application=application,

@@ -113,7 +113,7 @@ class RemoteProcessSync(Application[UUID]):
             }
         )
         self.database_url = database_url
-        self.lookup = Lookup(self.datastore)
+        self.lookup = Lookup(self.datastore, self.recorder.questions)
         self.configuration = ConfigurationReader(self.recorder, self.event_mapper)
         self.intake = Intake(self.recorder, self.lookup, self.configuration)
 

@@ -46,7 +46,7 @@ class Session:
     @property
     def operations(self) -> Operations:
         """Commands on queues and replays, with leases of this command's own."""
-        lanes = Lanes(self.application.datastore, "command")
+        lanes = Lanes(self.application, "command")
         return Operations(self.application, lanes)
 
     def configuration(self) -> Configuration:

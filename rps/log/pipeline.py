@@ -27,14 +27,15 @@ if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
 
 _BIGINT = Struct(">q").pack
+_FLOAT8 = Struct(">d").pack
 _FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED)
 
 
 class Pipeline:
     """One connection's statements, each prepared when it is first sent.
 
-    Parameters are Columns, texts, bytes and integers (bigint); the casts in a statement
-    name their types. Answers come in binary, as tuples.
+    Parameters are Columns, texts, bytes, integers (bigint) and floats (float8); the
+    casts in a statement name their types. Answers come in binary, as tuples.
     """
 
     def __init__(self, conn: Connection[Any]) -> None:
@@ -80,10 +81,14 @@ class Pipeline:
         )
         self._awaited.append(None)
 
-    def answers(self) -> list[list[Any]]:
-        """The rows of each statement sent since the last answers."""
-        self._pg.send_flush_request()
-        self._flush()
+    def answers(self, *, last: bool = False) -> list[list[Any]]:
+        """The rows of each statement sent since the last answers. `last`: nothing more
+        is sent, which saves a round trip."""
+        if last:
+            self._end()
+        else:
+            self._pg.send_flush_request()
+            self._flush()
         found = []
         while self._awaited:
             result = self._result()
@@ -92,7 +97,8 @@ class Pipeline:
         return found
 
     def _settle(self) -> None:
-        self._end()
+        if not self._ending:
+            self._end()
         while self._awaited:
             self._result()
         self._next()  # the synchronisation itself
@@ -163,6 +169,8 @@ def _encoded(value: Any) -> bytes:
             return value.encode()
         case int():
             return _BIGINT(value)
+        case float():
+            return _FLOAT8(value)
         case _:
             return bytes(value)
 

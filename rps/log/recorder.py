@@ -33,6 +33,7 @@ from rps.log.chain import Row
 from rps.log.columns import column, columns
 from rps.log.connection import OwnConnection, TransactionLost
 from rps.log.group import GroupCommit
+from rps.log.questions import Questions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,6 +81,7 @@ class LogRecorder(PostgresApplicationRecorder):
         )
         """Of the advisory lock that every append takes."""
         self._connection = OwnConnection(datastore, _prepare)
+        self.questions = Questions(OwnConnection(datastore, _prepare))
         self._group: GroupCommit[Prepared, Outcome] = GroupCommit(
             self._commit, size=lambda prepared: len(prepared.stored)
         )
@@ -111,6 +113,7 @@ class LogRecorder(PostgresApplicationRecorder):
 
     def close(self) -> None:
         self._connection.close()
+        self.questions.close()
 
     def _prepared(self, append: Append) -> Prepared:
         return Prepared(
@@ -223,10 +226,8 @@ class LogRecorder(PostgresApplicationRecorder):
 
     def configuration_events(self, after: int) -> list[Notification]:
         """Definition, system, account and domain events past position `after`."""
-        with self.datastore.get_connection() as conn:
-            cursor = conn.cursor(row_factory=tuple_row, binary=True)
-            cursor.execute(statements.FOLLOW_CONFIGURATION, (after,), prepare=True)
-            return [Notification(*row) for row in cursor.fetchall()]
+        rows = self.questions.ask(statements.FOLLOW_CONFIGURATION, after)
+        return [Notification(*row) for row in rows]
 
     def streams(self, after: Mapping[UUID, int]) -> list[Notification]:
         """The events of several streams past the versions given, stream by stream."""

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 from psycopg.rows import tuple_row
 
+from rps.log.columns import columns
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from uuid import UUID
 
     from eventsourcing.postgres import PostgresDatastore
+
+    from rps.log.questions import Questions
 
 # Each by its whole key (LIMIT keeps it a look-up of its own): planned while the table
 # is small, a join would go through all links of the domain for ever.
@@ -23,7 +27,7 @@ FROM unnest(%b::uuid[], %b::text[], %b::text[]) AS k(definition, member, record_
 CROSS JOIN LATERAL (
     SELECT x.correlation_id FROM links x
     WHERE (x.domain, x.definition, x.member, x.record_id)
-        = (%b, k.definition, k.member, k.record_id)
+        = (%b::text, k.definition, k.member, k.record_id)
     LIMIT 1
 ) l
 """
@@ -104,8 +108,9 @@ class Selector:
 class Lookup:
     """Reads of the inline views, for whoever has to decide something."""
 
-    def __init__(self, datastore: PostgresDatastore) -> None:
+    def __init__(self, datastore: PostgresDatastore, questions: Questions) -> None:
         self._datastore = datastore
+        self._questions = questions
 
     def linked(
         self, domain: str, keys: Sequence[tuple[UUID, str, str]]
@@ -113,8 +118,9 @@ class Lookup:
         """Of (definition, member, record id): those that are linked, and to what."""
         if not keys:
             return []
-        columns = [list(column) for column in zip(*keys, strict=True)]
-        return [(row[:3], row[3]) for row in self._ask(LINKED, *columns, domain)]
+        asked = columns(("uuid", "text", "text"), keys)
+        rows = self._questions.ask(LINKED, *asked, domain)
+        return [(row[:3], row[3]) for row in rows]
 
     def correlations_of(
         self, domain: str, keys: Sequence[tuple[UUID, UUID]]
@@ -122,8 +128,8 @@ class Lookup:
         """Of (definition, correlation): those that exist."""
         if not keys:
             return set()
-        columns = [list(column) for column in zip(*keys, strict=True)]
-        return set(self._ask(CORRELATIONS, *columns, domain))
+        asked = [list(column) for column in zip(*keys, strict=True)]
+        return set(self._ask(CORRELATIONS, *asked, domain))
 
     def message(self, domain: str, message_id: UUID) -> QueuedMessage | None:
         rows = self._ask(MESSAGE, message_id, domain)

@@ -77,7 +77,8 @@ class Breakers:
         """Systems to leave alone, and systems whose time for a probe has come."""
         closed_off: set[Key] = set()
         to_probe: set[Key] = set()
-        for domain, system, is_open, is_probed in self._ask(STANDING):
+        rows = self._application.recorder.questions.ask(STANDING)
+        for domain, system, is_open, is_probed in rows:
             waiting = is_open or is_probed
             (closed_off if waiting else to_probe).add((domain, system))
         return closed_off, to_probe

@@ -77,7 +77,7 @@ class Deliverer:
         self._finished = finished
         self._looks = 0
         self._more = False
-        self.lanes = Lanes(application.datastore, "deliverer")
+        self.lanes = Lanes(application, "deliverer")
         self._breakers = Breakers(application, clock, breaker_seconds)
         self._sending = Sending(application, connect, clock, chance)
         self._lock = Lock()
@@ -195,7 +195,7 @@ class Deliverer:
         return free if depth == 1 or free >= capacity // 4 else 0
 
     def _read(self, claimed: list[ClaimedOut]) -> list[Lane]:
-        lanes = read(self._application.datastore, claimed)
+        lanes = read(self._application.recorder.questions, claimed)
         found = {lane.claimed for lane in lanes}
         self._return(lane for lane in claimed if lane not in found)
         return lanes

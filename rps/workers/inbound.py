@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import inf
 from operator import attrgetter, itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
-from psycopg.rows import tuple_row
 
+from rps.log.columns import column
 from rps.log.statements import CONFIGURATION
 from rps.workers.remembered import Known, Remembered
 
@@ -68,7 +68,7 @@ FROM claimed c
 CROSS JOIN LATERAL (
     SELECT i.sequence, i.position, i.status FROM inbound_queue i
     WHERE i.correlation_id = c.id AND i.status IN ('ready', 'error')
-    ORDER BY i.sequence LIMIT %b
+    ORDER BY i.sequence LIMIT %b::bigint
 ) q
 JOIN rps_events e ON e.notification_id = q.position
 UNION ALL
@@ -83,7 +83,7 @@ CROSS JOIN LATERAL (
     SELECT i.correlation_id FROM inbound_queue i
     WHERE i.definition = l.definition AND i.member = l.member
       AND i.record_id = l.record_id AND i.status = 'ready'
-    ORDER BY i.sequence LIMIT %b
+    ORDER BY i.sequence LIMIT %b::bigint
 ) q
 WHERE q.correlation_id <> c.id
 UNION ALL
@@ -177,6 +177,7 @@ class Reader:
 
     def __init__(self, application: RemoteProcessSync) -> None:
         self._application = application
+        self._questions = application.recorder.questions
         self._remembered = Remembered()
 
     def look(self, lanes: Sequence[ClaimedIn]) -> list[Docket]:
@@ -210,7 +211,8 @@ class Reader:
         ids = [docket.lane.correlation_id for docket in dockets]
         seen = [docket.known.version for docket in dockets]
         configuration = self._application.configuration
-        for place, *row in self._ask(LOOK, ids, seen, most, most):
+        asked = (column("uuid", ids), column("bigint", seen), most, most)
+        for place, *row in self._questions.ask(LOOK, *asked):
             if place:
                 dockets[place - 1].note(mapper, *row)
             elif row[2] > configuration.current.position:
@@ -241,22 +243,20 @@ class Reader:
         if not unopened:
             return
         firsts = [docket.changes[0][1] for docket in unopened]
-        rows = self._ask(
+        rows = self._questions.ask(
             OWNERS,
-            list({first.domain for first in firsts}),
-            [first.domain for first in firsts],
-            [UUID(first.definition) for first in firsts],
-            [first.member for first in firsts],
-            [first.record_id for first in firsts],
-            [first.system for first in firsts],
-            [f.timestamp if f.external_id is None else None for f in firsts],
+            column("text", list({first.domain for first in firsts})),
+            column("text", [first.domain for first in firsts]),
+            column("uuid", [UUID(first.definition) for first in firsts]),
+            column("text", [first.member for first in firsts]),
+            column("text", [first.record_id for first in firsts]),
+            column("text", [first.system for first in firsts]),
+            column(
+                "moment",
+                [f.timestamp if f.external_id is None else None for f in firsts],
+            ),
         )
         for place, owner, is_making in rows:
             docket = unopened[place - 1]
             docket.is_making = is_making
             docket.owner = owner if owner != docket.lane.correlation_id else None
-
-    def _ask(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
-        with self._application.datastore.get_connection() as conn:
-            cursor = conn.cursor(row_factory=tuple_row, binary=True)
-            return cursor.execute(sql, params, prepare=True).fetchall()

@@ -10,10 +10,12 @@ from uuid import UUID, uuid4
 
 from psycopg.rows import tuple_row
 
+from rps.log.columns import columns
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from eventsourcing.postgres import PostgresDatastore
+    from rps.application import RemoteProcessSync
 
 LEASE_SECONDS = 8.0
 HEARTBEAT_SECONDS = 2.0
@@ -26,11 +28,11 @@ WITH due AS (
     WHERE direction = 'in' AND due_at <= statement_timestamp()
       AND (not_before IS NULL OR not_before <= clock_timestamp())
       AND (holder IS NULL OR leased_until < clock_timestamp())
-    ORDER BY due_at LIMIT %b FOR UPDATE SKIP LOCKED
+    ORDER BY due_at LIMIT %b::bigint FOR UPDATE SKIP LOCKED
 )
 UPDATE lanes l
-SET epoch = l.epoch + 1, holder = %b, not_before = NULL,
-    leased_until = clock_timestamp() + %b * interval '1 second'
+SET epoch = l.epoch + 1, holder = %b::text, not_before = NULL,
+    leased_until = clock_timestamp() + %b::float8 * interval '1 second'
 FROM due d
 WHERE (l.correlation_id, l.direction, l.member)
     = (d.correlation_id, d.direction, d.member)
@@ -51,8 +53,8 @@ WITH due AS (
     ) l
 )
 UPDATE lanes l
-SET epoch = l.epoch + 1, holder = %b, not_before = NULL,
-    leased_until = clock_timestamp() + %b * interval '1 second'
+SET epoch = l.epoch + 1, holder = %b::text, not_before = NULL,
+    leased_until = clock_timestamp() + %b::float8 * interval '1 second'
 FROM due d
 WHERE (l.correlation_id, l.direction, l.member)
     = (d.correlation_id, d.direction, d.member)
@@ -106,19 +108,20 @@ class Room(NamedTuple):
 class Lanes:
     """One worker's hold on lanes. `name` says in the table who it is."""
 
-    def __init__(self, datastore: PostgresDatastore, kind: str) -> None:
-        self._datastore = datastore
+    def __init__(self, application: RemoteProcessSync, kind: str) -> None:
+        self._datastore = application.datastore
+        self._questions = application.recorder.questions
         self.holder = f"{kind}@{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
 
     def claim_in(self, most: int) -> list[ClaimedIn]:
-        rows = self._run(CLAIM_IN, most, self.holder, LEASE_SECONDS)
+        rows = self._questions.ask(CLAIM_IN, most, self.holder, LEASE_SECONDS)
         return [ClaimedIn(*row) for row in rows]
 
     def claim_out(self, rooms: Sequence[Room]) -> list[ClaimedOut]:
         if not rooms:
             return []
-        columns = [list(column) for column in zip(*rooms, strict=True)]
-        rows = self._run(CLAIM_OUT, *columns, self.holder, LEASE_SECONDS)
+        asked = columns(("text", "text", "bigint"), rooms)
+        rows = self._questions.ask(CLAIM_OUT, *asked, self.holder, LEASE_SECONDS)
         return [ClaimedOut(*row) for row in rows]
 
     def claim(self, correlation_id: UUID, direction: str, member: str) -> int | None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from psycopg.rows import tuple_row
 
 from rps.domain import flow
 from rps.domain.delivery import Delivered, Write
 from rps.log.append import Fence
+from rps.log.columns import columns
 from rps.workers.lanes import LEASE_SECONDS
 from rps.workers.scene import Message
 
@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from eventsourcing.postgres import PostgresDatastore
-
     from rps.domain.aggregate import Event
     from rps.domain.delivery import Capabilities, Outcome, Settlement
+    from rps.log.questions import Questions
     from rps.workers.lanes import ClaimedOut
     from rps.workers.scene import Scene
 
@@ -40,7 +39,7 @@ CROSS JOIN LATERAL (
     SELECT * FROM outbound_queue o
     WHERE o.correlation_id = c.correlation_id AND o.member = c.member
       AND o.status IN ('ready', 'error', 'uncertain')
-    ORDER BY o.sequence, o.place LIMIT %b
+    ORDER BY o.sequence, o.place LIMIT %b::bigint
 ) q
 LEFT JOIN links l ON (l.domain, l.correlation_id, l.member)
                    = (q.domain, q.correlation_id, q.member)
@@ -141,19 +140,16 @@ class Attempt:
         )
 
 
-def read(datastore: PostgresDatastore, claimed: Sequence[ClaimedOut]) -> list[Lane]:
+def read(questions: Questions, claimed: Sequence[ClaimedOut]) -> list[Lane]:
     """The next messages of each claimed lane; lanes that have none are left out."""
     if not claimed:
         return []
     found: defaultdict[tuple[UUID, str], list[Any]] = defaultdict(list)
-    with datastore.get_connection() as conn:
-        cursor = conn.cursor(row_factory=tuple_row, binary=True)
-        ids, members = (
-            [lane.correlation_id for lane in claimed],
-            [lane.member for lane in claimed],
-        )
-        for row in cursor.execute(MESSAGES, (ids, members, AHEAD), prepare=True):
-            found[(row[1], row[6])].append(row)
+    lanes_asked = columns(
+        ("uuid", "text"), [(lane.correlation_id, lane.member) for lane in claimed]
+    )
+    for row in questions.ask(MESSAGES, *lanes_asked, AHEAD):
+        found[(row[1], row[6])].append(row)
     lanes = []
     for lane in claimed:
         if rows := found.get((lane.correlation_id, lane.member)):

@@ -43,7 +43,7 @@ class Receiver:
     ) -> None:
         self._application = application
         self._clock = clock
-        self.lanes = Lanes(application.datastore, "receiver")
+        self.lanes = Lanes(application, "receiver")
         self._reader = Reader(application)
 
     def heartbeat(self) -> Heartbeat:

@@ -37,7 +37,7 @@ class Sweeper:
     ) -> None:
         self._application = application
         self._clock = clock
-        self.lanes = Lanes(application.datastore, "sweeper")
+        self.lanes = Lanes(application, "sweeper")
         self._operations = Operations(application, self.lanes)
 
     def work(self) -> int:

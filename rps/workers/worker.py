@@ -47,10 +47,9 @@ CHANNELS = {
 }
 
 
-IN_ORDER = ("-c enable_bitmapscan=off", "-c plan_cache_mode=force_generic_plan")
+IN_ORDER = ("-c enable_bitmapscan=off",)
 """Claims take what is due first off its index. With a long backlog the planner would
-rather collect all that is due and sort it, each time; and a claim was planned anew each
-time, which took as long as claiming."""
+rather collect all that is due and sort it, each time."""
 
 
 class Works(Protocol):

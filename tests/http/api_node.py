@@ -86,9 +86,7 @@ class Node:
         self.application = RemoteProcessSync(database, connections=4)
         self.remote = RemoteSide()
         self.pauses: list[Callable[[], object]] = []
-        self.operations = Operations(
-            self.application, Lanes(self.application.datastore, "api")
-        )
+        self.operations = Operations(self.application, Lanes(self.application, "api"))
         self.app = self.make_app()
         self.client = self.app.test_client()
         self.tokens = {role: self.token("top", role, [role]) for role in ROLES}
