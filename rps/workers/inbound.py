@@ -73,12 +73,17 @@ CROSS JOIN LATERAL (
 JOIN rps_events e ON e.notification_id = q.position
 UNION ALL
 SELECT c.place, {Kind.WRITTEN}, 0, 0, l.member, NULL
-FROM claimed c JOIN lanes l ON l.correlation_id = c.id
-WHERE l.direction = 'out' AND (l.holder IS NOT NULL OR l.head_status = 'uncertain')
+FROM claimed c
+CROSS JOIN LATERAL (
+    SELECT x.member, x.holder, x.head_status FROM lanes x
+    WHERE (x.correlation_id, x.direction) = (c.id, 'out')
+    OFFSET 0  -- by its key, even where that was planned on a small table
+) l
+WHERE l.holder IS NOT NULL OR l.head_status = 'uncertain'
 UNION ALL
 SELECT c.place, {Kind.STRAY}, 0, 0, '', NULL
 FROM claimed c
-JOIN links l ON l.domain = c.domain AND l.correlation_id = c.id
+JOIN links l ON l.correlation_id = c.id AND l.domain || '' = c.domain
 CROSS JOIN LATERAL (
     SELECT i.correlation_id FROM inbound_queue i
     WHERE i.definition = l.definition AND i.member = l.member
@@ -100,7 +105,11 @@ WITH held AS MATERIALIZED (
 ), making AS MATERIALIZED (
     SELECT q.domain, q.system, q.definition, q.member, min(q.made_at) AS since
     FROM (
-        SELECT o.* FROM held JOIN outbound_queue o ON o.message_id = held.head_message
+        SELECT o.* FROM held
+        CROSS JOIN LATERAL (
+            SELECT * FROM outbound_queue x WHERE x.message_id = held.head_message
+            OFFSET 0
+        ) o
         UNION ALL
         SELECT o.* FROM outbound_queue o
         WHERE o.domain = ANY(%b::text[]) AND o.status = 'uncertain'

@@ -41,8 +41,9 @@ CROSS JOIN LATERAL (
       AND o.status IN ('ready', 'error', 'uncertain')
     ORDER BY o.sequence, o.place LIMIT %b::bigint
 ) q
-LEFT JOIN links l ON (l.domain, l.correlation_id, l.member)
-                   = (q.domain, q.correlation_id, q.member)
+-- By its correlation only: as in the inline views' statements.
+LEFT JOIN links l ON (l.correlation_id, l.member) = (q.correlation_id, q.member)
+                 AND l.domain || '' = q.domain
 ORDER BY q.correlation_id, q.member, q.sequence, q.place
 """
 
