@@ -123,6 +123,8 @@ class Peer:
             return self._delivered(run, dsn, work["changes"])
 
     def latency(self, run: Deployment, size: Size) -> Outcome:
+        # Their producer gives each key the same number of changes.
+        wanted = size.paced - size.paced % size.keys or size.keys
         with run.fresh(EMPTY) as dsn:
             self._call(run, dsn, "setup")
             run.sink.reset()
@@ -132,16 +134,16 @@ class Peer:
                 self._enqueue(run, dsn, **warm_up, first_key=WARM_UP_KEY, rate=RATE)
                 await_warm(run, worker)
                 meter = Meter(run, [worker])
-                self._enqueue(run, dsn, n=size.paced, keys=size.keys, rate=RATE)
+                self._enqueue(run, dsn, n=wanted, keys=size.keys, rate=RATE)
                 await_true(
-                    lambda: int(run.sink.stats()["distinct"]) >= size.paced,
+                    lambda: int(run.sink.stats()["distinct"]) >= wanted,
                     "everything has arrived",
                     worker,
                 )
-                used, stats = meter.each(size.paced), run.sink.stats()
+                used, stats = meter.each(wanted), run.sink.stats()
             finally:
                 worker.end()
-        outcome = judged(stats, size.paced)
+        outcome = judged(stats, wanted)
         outcome.values = arrivals(stats) | used
         return outcome
 
