@@ -180,6 +180,11 @@ class Docket:
             case Kind.STRAY:
                 self.has_strays = True
 
+    @property
+    def may_be_cut(self) -> bool:
+        """Whether there may be changes that this turn does not judge."""
+        return bool(self.written) or len(self.changes) >= CHANGES_MIN
+
 
 class Reader:
     """Looks at claimed correlations, and remembers those it has seen."""

@@ -37,6 +37,7 @@ class Receiver:
     """Claims correlations with captured changes and appends what it decides."""
 
     idle_seconds = IDLE_SECONDS
+    gather_seconds = 0.0
 
     def __init__(
         self, application: RemoteProcessSync, clock: Callable[[], datetime]
@@ -45,6 +46,8 @@ class Receiver:
         self._clock = clock
         self.lanes = Lanes(application, "receiver")
         self._reader = Reader(application)
+        self.has_more = False
+        """Whether something that is due now may be left, of which nobody will call."""
 
     def heartbeat(self) -> Heartbeat:
         return Heartbeat(self.lanes)
@@ -53,8 +56,11 @@ class Receiver:
         """Judge what is due; answers how many lanes were taken."""
         claimed = self.lanes.claim_in(CLAIM_MAX)
         self.idle_seconds = IDLE_SECONDS
+        self.has_more = len(claimed) == CLAIM_MAX
         if claimed:
-            self._judge_all(self._reader.look(claimed))
+            dockets = self._reader.look(claimed)
+            self.has_more |= any(docket.may_be_cut for docket in dockets)
+            self._judge_all(dockets)
         return len(claimed)
 
     def _judge_all(self, dockets: list[Docket]) -> None:
@@ -119,6 +125,7 @@ class Receiver:
     def _append(self, appends: list[tuple[Append, Docket]]) -> None:
         outcomes = self._application.recorder.append([append for append, _ in appends])
         for (append, docket), outcome in zip(appends, outcomes, strict=True):
+            self.has_more |= not isinstance(outcome, Appended)
             if isinstance(outcome, Appended) and docket.owner is None:
                 self._reader.remember(docket, append.events, outcome.versions)
             elif isinstance(outcome, IntegrityError):

@@ -53,8 +53,11 @@ rather collect all that is due and sort it, each time."""
 
 
 class Works(Protocol):
-    idle_seconds: float
-    """How soon to look again where nobody calls."""
+    @property
+    def idle_seconds(self) -> float:
+        """How soon to look again where nobody calls."""
+        ...
+
     # And where a batch is cheaper: `gather_seconds`, how long work may gather.
 
     def work(self) -> int:
@@ -122,7 +125,7 @@ def _made(
             return Projector(application), None
         case "receiver":
             receiver = Receiver(application, clock)
-            return receiver, stack.enter_context(receiver.heartbeat())
+            return Claiming(receiver), stack.enter_context(receiver.heartbeat())
         case "sweeper":
             return Sweeper(application, clock), None
         case "deliverer":
@@ -140,27 +143,29 @@ def _made(
             )
             heartbeat = stack.enter_context(deliverer.heartbeat())
             stack.callback(deliverer.close)
-            return Delivering(deliverer), heartbeat
+            return Claiming(deliverer), heartbeat
         case _:
             raise ValueError(f"{kind!r} is not one of {', '.join(KINDS)}")
 
 
-class Delivering:
-    """Looks again at once only where it could not take all that was due; else a claim
-    that finds nothing would follow every one that found something."""
+class Claiming:
+    """Looks again at once only where its worker could not take all that was due; else
+    a claim that finds nothing would follow every one that found something."""
 
-    idle_seconds = IDLE_SECONDS
+    def __init__(self, worker: Receiver | Deliverer) -> None:
+        self._worker = worker
 
-    def __init__(self, deliverer: Deliverer) -> None:
-        self._deliverer = deliverer
+    @property
+    def idle_seconds(self) -> float:
+        return self._worker.idle_seconds
 
     @property
     def gather_seconds(self) -> float:
-        return self._deliverer.gather_seconds
+        return self._worker.gather_seconds
 
     def work(self) -> int:
-        started = self._deliverer.work()
-        return started if self._deliverer.has_more else 0
+        taken = self._worker.work()
+        return taken if self._worker.has_more else 0
 
 
 class Projector:
