@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
 from rps.cli.lifetime import end_with, parent_option
 from rps.cli.session import require_migrated
-from rps.cli.terminal import verbosity
 from rps.config import Config
 from rps.postgres import open_server
 from rps.workers.supervisor import Supervisor
@@ -46,10 +43,10 @@ def work(kinds: tuple[tuple[str, int], ...], parent: int | None) -> None:
     """
     end_with(parent)
     wanted = dict(kinds) or dict.fromkeys(KINDS, 1)
-    with open_server(Config.from_environ()) as database_url:
+    config = Config.from_environ()
+    with open_server(config) as database_url:
         require_migrated(database_url)
-        environ = {**os.environ, "RPS_DATABASE_URL": database_url, **verbosity()}
-        Supervisor(wanted, environ).run()
+        Supervisor(wanted, lambda kind: run(kind, config, database_url)).run()
 
 
 @click.command(hidden=True)

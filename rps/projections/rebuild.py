@@ -8,9 +8,9 @@ is inline, its projector where it follows. The rows are the same; what is operat
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import psycopg
 from eventsourcing.persistence import OperationalError
@@ -19,10 +19,10 @@ from psycopg.sql import SQL, Identifier
 
 from rps.log.append import Recorded
 from rps.log.connection import connect
-from rps.log.statements import HEAD
 from rps.projections import twin
 from rps.projections.followed import events_after, position_of, track
 from rps.projections.inline import VIEWS, InlineProjection
+from rps.projections.overlap import WrittenBehind, end_of, read_ahead
 from rps.projections.views import followed_views
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from rps.log.recorder import LogRecorder
     from rps.projections.followed import FollowedView, Stored
 
-BATCH = 2000
+BATCH = 5000
 SCHEMA = "rebuild"
 ONE_AT_A_TIME = "SELECT pg_advisory_lock(hashtextextended('rps rebuild', 0))"
 
@@ -44,9 +44,6 @@ SESSION = """
 SET synchronous_commit = off; SET plan_cache_mode = force_generic_plan
 """
 SEARCH_PATH = "SELECT set_config('search_path', %s, false)"
-COMMIT_BATCHES = 50
-"""A transaction that stays open for long keeps the server from cleaning up."""
-
 SWAP_TRIES = 20
 SWAP_WAIT = "2s"
 """How long a swap waits for whoever reads the table, and others wait behind it."""
@@ -143,9 +140,14 @@ class Rebuild:
             tables = [table for kind in kinds for table in kind.tables]
             for table in tables:
                 twin.create(conn, table, SCHEMA)
+            for table in VIEWS:  # these look into themselves as they grow
+                if table in tables:
+                    twin.index(conn, table, SCHEMA)
             try:
                 position = self._build(conn, kinds)
                 for table in tables:
+                    if table not in VIEWS:
+                        twin.index(conn, table, SCHEMA)
                     conn.execute(SQL("ANALYZE {}").format(Identifier(SCHEMA, table)))
                 yield [
                     _Building(
@@ -158,18 +160,16 @@ class Rebuild:
                     conn.execute("DROP SCHEMA IF EXISTS rebuild CASCADE")
 
     def _build(self, conn: Connection[Any], kinds: Sequence[_Kind]) -> int:
-        """Read the log once for all; answers where it ended. The next batch is read and
-        decoded while the server still writes the one before."""
+        """Read the log once for all; answers where it ended."""
         position = 0
         conn.execute(SEARCH_PATH, ("rebuild, public",))
-        with connect(self._recorder.datastore) as reading, conn.pipeline() as writing:
-            while stored := events_after(reading, position, self._batch, self._mapper):
+        ahead = read_ahead(self._recorder.datastore, self._batch, self._mapper)
+        with closing(ahead) as batches, WrittenBehind(conn) as writing:
+            for stored, end in batches:
                 for kind in kinds:
-                    kind.apply(conn, stored)
+                    kind.apply(cast("Connection[Any]", writing), stored)
                 position = stored[-1].position
-                self._progress(position, end_of(reading))
-                if position // self._batch % COMMIT_BATCHES == 0:
-                    writing.sync()
+                self._progress(position, end)
         return position
 
 
@@ -207,11 +207,6 @@ class _Building:
             position = stored[-1].position
             self._progress(position, end_of(self.conn))
         return position
-
-
-def end_of(conn: Connection[Any]) -> int:
-    row = conn.execute(HEAD, prepare=True).fetchone()
-    return int(row["notification_id"]) if row else 0
 
 
 class _Kind(Protocol):

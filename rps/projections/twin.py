@@ -41,7 +41,8 @@ WHERE c.oid = %s::regclass AND g.grantee <> c.relowner
 
 
 def create(conn: Connection[Any], table: str, schema: str) -> None:
-    """An empty table `schema`.`table`, like the one of schema public."""
+    """An empty table `schema`.`table`, like the one of schema public, with the indexes
+    of its constraints."""
     name, twin = Identifier("public", table), Identifier(schema, table)
     conn.execute(
         SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL EXCLUDING INDEXES)").format(
@@ -54,10 +55,14 @@ def create(conn: Connection[Any], table: str, schema: str) -> None:
                 twin, Identifier(constraint), _sql(definition)
             )
         )
-    for (definition,) in _ask(conn, INDEXES, table):
-        conn.execute(_sql(definition.replace(" ON public.", f" ON {schema}.", 1)))
     for (options,) in _ask(conn, STORAGE, table):
         conn.execute(SQL("ALTER TABLE {} SET ({})").format(twin, _sql(options)))
+
+
+def index(conn: Connection[Any], table: str, schema: str) -> None:
+    """Give `schema`.`table` the other indexes of the one in public."""
+    for (definition,) in _ask(conn, INDEXES, table):
+        conn.execute(_sql(definition.replace(" ON public.", f" ON {schema}.", 1)))
 
 
 def replace(conn: Connection[Any], table: str, schema: str) -> None:

@@ -77,8 +77,8 @@ class Correlations:
             self._known.clear()
         self._position = -1  # until this batch is through
         changes = [e for e in stored if e.event.TOPIC in _CORRELATION_HANDLERS]
-        keys = {each.event.originator_id: None for each in changes}
-        self._recall(conn, keys)
+        keys = {e.event.originator_id: e.event.TOPIC for e in reversed(changes)}
+        self._recall(conn, [k for k, t in keys.items() if t != "correlation.opened"])
         for each in changes:
             _CORRELATION_HANDLERS[each.event.TOPIC](self._known, each)
         rows = [self._known[key] for key in keys if key in self._known]

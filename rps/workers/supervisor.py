@@ -1,14 +1,24 @@
-"""The supervisor: one process a worker, started again when it dies."""
+"""The supervisor: one process a worker, started again when it dies.
+
+Workers are forked: what they need is loaded once, they start in a few milliseconds and
+share their memory. So nothing that must not be shared may be open here.
+"""
 
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import signal
-import subprocess
-import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.context import ForkProcess
 
 log = logging.getLogger("rps.supervisor")
 
@@ -17,22 +27,25 @@ STEADY_SECONDS = 10.0
 STOP_SECONDS = 35.0
 LOOK_SECONDS = 0.1
 
+ENDING = (signal.SIGTERM, signal.SIGINT)
+_FORK = multiprocessing.get_context("fork")
+
 
 @dataclass
 class _Child:
     kind: str
     number: int
-    process: subprocess.Popen[bytes] | None = None
+    process: ForkProcess | None = None
     started: float = 0.0
     deaths: int = 0
     not_before: float = field(default=0.0)
 
 
 class Supervisor:
-    """`command(kind)` is what to run for a worker of that kind."""
+    """`work(kind)` is what a worker of that kind does, in a process of its own."""
 
-    def __init__(self, kinds: dict[str, int], environ: dict[str, str]) -> None:
-        self._environ = environ
+    def __init__(self, kinds: dict[str, int], work: Callable[[str], None]) -> None:
+        self._work = work
         self._children = [
             _Child(kind, number)
             for kind, count in kinds.items()
@@ -42,7 +55,7 @@ class Supervisor:
 
     def run(self) -> None:
         """Until SIGTERM or SIGINT; then every child is ended before this returns."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in ENDING:
             signal.signal(number, lambda *_: self._stop.set())
         try:
             while not self._stop.is_set():
@@ -55,9 +68,10 @@ class Supervisor:
     def _tend(self, child: _Child) -> None:
         now = time.monotonic()
         if child.process is not None:
-            status = child.process.poll()
+            status = child.process.exitcode
             if status is None:
                 return
+            child.process.close()
             lasted = now - child.started
             child.deaths = 0 if lasted > STEADY_SECONDS else child.deaths + 1
             pause = PAUSES_SECONDS[min(child.deaths, len(PAUSES_SECONDS) - 1)]
@@ -71,10 +85,17 @@ class Supervisor:
             )
         if now >= child.not_before:
             child.started = now
-            child.process = subprocess.Popen(
-                [sys.executable, "-m", "rps", "worker", child.kind],
-                env=self._environ,
-            )
+            child.process = self._forked(child.kind)
+
+    def _forked(self, kind: str) -> ForkProcess:
+        process = _FORK.Process(target=_begin, args=(self._work, kind))
+        # Between the fork and its own handlers a worker would lose a signal in ours.
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+        return process
 
     def _end(self) -> None:
         running = [c.process for c in self._children if c.process is not None]
@@ -82,8 +103,16 @@ class Supervisor:
             process.terminate()
         deadline = time.monotonic() + STOP_SECONDS
         for process in running:
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            process.join(max(0.0, deadline - time.monotonic()))
+            if process.exitcode is None:
                 process.kill()
-                process.wait()
+                process.join()
+
+
+def _begin(work: Callable[[str], None], kind: str) -> None:
+    for number in ENDING:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+    with suppress(OSError):  # Linux: what `top` and `ps -o comm` show
+        Path("/proc/self/comm").write_text(f"rps {kind}")
+    work(kind)

@@ -5,7 +5,6 @@ What it does not foresee ends it; the supervisor starts a clean one.
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import random
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 from rps.application import RemoteProcessSync
 from rps.application.connections import Connections
 from rps.connectors.transport import Transport
+from rps.garbage import seldom_collected
 from rps.projections.followed import Follower
 from rps.projections.inline import INBOUND, OUTBOUND
 from rps.projections.views import followed_views
@@ -82,7 +82,7 @@ def run(kind: str, config: Config, database_url: str) -> None:
         stack.callback(wake.close)
         _stop_at_signals(stop, wake)
         worker, heartbeat = _made(kind, application, config, wake, stack)
-        _spare_collections()
+        seldom_collected()
         log.info("worker.started kind=%s pid=%d", kind, os.getpid())
         while not stop.is_set() and os.getppid() == parent:
             if heartbeat is not None and heartbeat.failed is not None:
@@ -103,14 +103,6 @@ def _stop_at_signals(stop: threading.Event, wake: Wake) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-
-
-def _spare_collections() -> None:
-    """What is there by now stays, and what comes is hardly ever a cycle: with the usual
-    thresholds a deliverer spent a third of its time looking for them."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
 
 
 def _made(

@@ -28,6 +28,11 @@ SELECT count(*) AS waiting, count(DISTINCT correlation_id) AS lanes,
 FROM outbound_queue
 WHERE system = 'zenith' AND status IN ('ready', 'uncertain', 'error')
 """
+LEFT = """
+SELECT 1 FROM inbound_queue WHERE status = 'ready'
+UNION ALL
+SELECT 1 FROM outbound_queue WHERE status IN ('ready', 'uncertain') LIMIT 1
+"""
 MADE = """
 SELECT correlation_id::text, message_id::text, status::text FROM outbound_queue
 WHERE system = 'zenith' AND sequence > %(position)s ORDER BY sequence, place
@@ -40,6 +45,11 @@ class Outage:
     def __init__(self, story: Story) -> None:
         self._story = story
         self._stage = story.stage
+        wait_until(
+            lambda: not story.session.ask(LEFT),
+            "what a run before this one left is delivered",
+            story.processes,
+        )
         self._watch = Journeys.from_now(story.session.application)
         self._start = self._watch.position
         self._backlog = 0
