@@ -54,23 +54,43 @@ def open_seconds(trips: int, first: float) -> float:
     return float(min(first * 2 ** min(trips - 1, 20), OPEN_MAX_SECONDS))
 
 
+@dataclass(slots=True)
+class _Second:
+    """What was asked in one second of the clock."""
+
+    number: int
+    asked: int = 0
+    failed: int = 0
+
+
 @dataclass
 class FailureWindow:
-    """What one worker saw of a system in the last five minutes."""
+    """What one worker saw of a system in the last five minutes, second by second."""
 
-    seen: deque[tuple[datetime, bool]] = field(default_factory=deque)
+    seen: deque[_Second] = field(default_factory=deque)
     consecutive: int = 0
+    asked: int = 0
+    failed: int = 0
 
     def note(self, failed: bool, now: datetime) -> bool:
         """Count a request; True when it is time to stop asking."""
+        number = int(now.timestamp())
+        if not self.seen or self.seen[-1].number < number:
+            self.seen.append(_Second(number))
+            while number - self.seen[0].number > WINDOW_SECONDS:
+                gone = self.seen.popleft()
+                self.asked -= gone.asked
+                self.failed -= gone.failed
+        second = self.seen[-1]
+        second.asked += 1
+        second.failed += failed
+        self.asked += 1
+        self.failed += failed
         self.consecutive = self.consecutive + 1 if failed else 0
-        self.seen.append((now, failed))
-        while (now - self.seen[0][0]).total_seconds() > WINDOW_SECONDS:
-            self.seen.popleft()
-        if not failed:
-            return False
-        failures = sum(each for _, each in self.seen)
-        return self.consecutive >= CONSECUTIVE or (
-            len(self.seen) >= REQUESTS_LEAST
-            and failures / len(self.seen) >= FAILING_SHARE
+        return failed and (
+            self.consecutive >= CONSECUTIVE
+            or (
+                self.asked >= REQUESTS_LEAST
+                and self.failed / self.asked >= FAILING_SHARE
+            )
         )

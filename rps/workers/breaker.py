@@ -8,6 +8,7 @@ uses up an attempt.
 from __future__ import annotations
 
 from collections import defaultdict
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import tuple_row
@@ -72,6 +73,7 @@ class Breakers:
         self._clock = clock
         self._first_seconds = first_seconds
         self._windows: defaultdict[Key, FailureWindow] = defaultdict(FailureWindow)
+        self._counting = Lock()
 
     def standing(self) -> tuple[set[Key], set[Key]]:
         """Systems to leave alone, and systems whose time for a probe has come."""
@@ -93,7 +95,7 @@ class Breakers:
 
     def answered(self, key: Key, *, probe: bool) -> None:
         """The system answered, whatever it said."""
-        self._windows[key].note(failed=False, now=self._clock())
+        self._is_time(key, failed=False)
         if probe:
             self.close(key)
 
@@ -102,10 +104,15 @@ class Breakers:
         if probe:
             self._trip_again(key, reason)
             return True
-        if not self._windows[key].note(failed=True, now=self._clock()):
+        if not self._is_time(key, failed=True):
             return False
         self.trip(key, reason)
         return True
+
+    def _is_time(self, key: Key, *, failed: bool) -> bool:
+        """Count a request; whether to stop asking the system."""
+        with self._counting:
+            return self._windows[key].note(failed=failed, now=self._clock())
 
     def trip(self, key: Key, reason: str) -> None:
         self._windows.pop(key, None)

@@ -1,5 +1,9 @@
 """Records what came of attempts, under their lanes' leases, all that is there at a
-time; only then does a lane go on."""
+time; only then does a lane go on.
+
+Two threads take turns: one makes events while the server writes what the other sent.
+A lane has one message in flight, so its outcomes stay in order.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("rps.deliverer")
 
+THREADS = 2
+
 
 class Committer:
     """`recorded` is given attempts that are in the log, `lost` those of lanes that
@@ -38,16 +44,22 @@ class Committer:
         self._lost = lost
         self._failed = failed
         self._came: SimpleQueue[list[Attempt] | None] = SimpleQueue()
-        self._thread = Thread(target=self._run, name="committer", daemon=True)
-        self._thread.start()
+        self._threads = [
+            Thread(target=self._run, name=f"committer-{number}", daemon=True)
+            for number in range(THREADS)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def put(self, attempts: list[Attempt]) -> None:
         self._came.put(attempts)
 
     def close(self) -> None:
         """Record what is there still."""
-        self._came.put(None)
-        self._thread.join()
+        for _ in self._threads:
+            self._came.put(None)
+        for thread in self._threads:
+            thread.join()
 
     def _run(self) -> None:
         try:

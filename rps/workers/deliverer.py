@@ -2,8 +2,8 @@
 
 It claims more lanes than it writes at a time, so that some are always ready. Each lane
 has one message in flight; a system gets a fair share of what is under way, so that a
-slow one holds up no other. No thread waits for a commit: outcomes are committed by a
-thread of their own, and only then does a lane go on with its next message.
+slow one holds up no other. No sending thread waits for a commit: outcomes are committed
+by threads of their own, and only then does a lane go on with its next message.
 """
 
 from __future__ import annotations
@@ -248,7 +248,7 @@ class Deliverer:
 
     def _turn(self, lanes: list[Lane]) -> None:
         """Send each lane's next message, in a thread; what comes back is committed by
-        one thread for all, together with whatever else came back meanwhile."""
+        another, together with whatever else came back meanwhile."""
         key = lanes[0].system
         if self._closing:
             for lane in lanes:

@@ -70,3 +70,11 @@ def test_what_is_long_past_counts_no_more() -> None:
     window.note(False, after(REQUESTS_LEAST))
     assert not window.note(True, after(WINDOW_SECONDS * 3))
     assert len(window.seen) == 1
+
+
+def test_a_busy_system_takes_no_more_memory_than_a_quiet_one() -> None:
+    window = FailureWindow()
+    for n in range(5_000):
+        window.note(n % 3 == 0, after(n / 1_000))
+    assert (window.asked, window.failed) == (5_000, 1_667)
+    assert len(window.seen) <= 6
