@@ -103,24 +103,33 @@ class ConfigurationReader:
 
     def refresh(self) -> Configuration:
         """Read what was configured since; answers the newest."""
+        self.refresh_and_ask()
+        return self._configuration
+
+    def refresh_and_ask(
+        self, *asked: tuple[str, tuple[Any, ...]]
+    ) -> list[list[tuple[Any, ...]]]:
+        """As `refresh`, and the rows of other questions from the same round trip."""
         with self._lock:
-            old = self._configuration
-            stored = self._recorder.configuration_events(old.position)
-            if not stored:
-                return old
-            # Aggregates are folded in place: readers look at indexes, which are new.
-            aggregates = dict(old.aggregates)
-            revisions = {key: dict(value) for key, value in old.revisions.items()}
-            for notification in stored:
-                event = self._mapper.to_domain_event(notification)
-                key = event.originator_id
-                aggregates[key] = event.mutate(aggregates.get(key))
-                if event.TOPIC == "definition.published":
-                    revisions.setdefault(key, {})[event.revision] = parse(
-                        event.document
-                    )
-            self._configuration = _indexed(stored[-1].id, aggregates, revisions)
-            return self._configuration
+            stored, *answers = self._recorder.configuration_events(
+                self._configuration.position, *asked
+            )
+            if stored:
+                self._fold(stored)
+            return answers
+
+    def _fold(self, stored: list[tuple[Any, ...]]) -> None:
+        old = self._configuration
+        # Aggregates are folded in place: readers look at indexes, which are new.
+        aggregates = dict(old.aggregates)
+        revisions = {key: dict(value) for key, value in old.revisions.items()}
+        for row in stored:
+            event = self._mapper.event(*row[:4])
+            key = event.originator_id
+            aggregates[key] = event.mutate(aggregates.get(key))
+            if event.TOPIC == "definition.published":
+                revisions.setdefault(key, {})[event.revision] = parse(event.document)
+        self._configuration = _indexed(stored[-1][4], aggregates, revisions)
 
 
 def _indexed(

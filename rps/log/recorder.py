@@ -224,10 +224,15 @@ class LogRecorder(PostgresApplicationRecorder):
 
     # --- reading --------------------------------------------------------------------
 
-    def configuration_events(self, after: int) -> list[Notification]:
-        """Definition, system, account and domain events past position `after`."""
-        rows = self.questions.ask(statements.FOLLOW_CONFIGURATION, after)
-        return [Notification(*row) for row in rows]
+    def configuration_events(
+        self, after: int, *asked: tuple[str, tuple[Any, ...]]
+    ) -> list[list[tuple[Any, ...]]]:
+        """Definition, system, account and domain events past position `after`, as
+        (stream, version, topic, state, position); and the rows of what is asked with
+        it, in one round trip."""
+        return self.questions.ask_all(
+            (statements.FOLLOW_CONFIGURATION, (after,)), *asked
+        )
 
     def streams(self, after: Mapping[UUID, int]) -> list[Notification]:
         """The events of several streams past the versions given, stream by stream."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg.rows import tuple_row
 
@@ -18,7 +18,7 @@ from rps.domain.remote_system import RemoteSystem
 from rps.domain.retry import FailureWindow, open_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from rps.application import RemoteProcessSync
@@ -60,6 +60,22 @@ SET open_until = greatest(b.open_until, EXCLUDED.open_until), probe_until = NULL
 Key = tuple[str, str]
 
 
+class Standing(NamedTuple):
+    """Systems to leave alone, and systems whose time for a probe has come."""
+
+    closed_off: set[Key]
+    to_probe: set[Key]
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[Any, ...]]) -> Standing:
+        """What the rows of STANDING say."""
+        found = cls(set(), set())
+        for domain, system, is_open, is_probed in rows:
+            waits = is_open or is_probed
+            (found.closed_off if waits else found.to_probe).add((domain, system))
+        return found
+
+
 class Breakers:
     """Keys are (domain, system name). `first_seconds`: how long it opens at first."""
 
@@ -75,15 +91,6 @@ class Breakers:
         self._windows: defaultdict[Key, FailureWindow] = defaultdict(FailureWindow)
         self._counting = Lock()
 
-    def standing(self) -> tuple[set[Key], set[Key]]:
-        """Systems to leave alone, and systems whose time for a probe has come."""
-        closed_off: set[Key] = set()
-        to_probe: set[Key] = set()
-        rows = self._application.recorder.questions.ask(STANDING)
-        for domain, system, is_open, is_probed in rows:
-            waiting = is_open or is_probed
-            (closed_off if waiting else to_probe).add((domain, system))
-        return closed_off, to_probe
 
     def take_probe(self, key: Key) -> bool:
         """Whether this worker is the one to probe."""

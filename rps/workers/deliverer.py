@@ -22,9 +22,9 @@ from rps.domain.delivery import (
     Uncertain,
 )
 from rps.domain.remote_system import RemoteSystem
-from rps.workers.breaker import Breakers
+from rps.workers.breaker import STANDING, Breakers, Standing
 from rps.workers.committer import Committer
-from rps.workers.lanes import Heartbeat, Lanes, Room
+from rps.workers.lanes import ClaimedOut, Heartbeat, Lanes, Room
 from rps.workers.outbound import AHEAD as READ_AHEAD
 from rps.workers.outbound import read
 from rps.workers.sending import Sending
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from rps.application import RemoteProcessSync
     from rps.domain.delivery import Capabilities, Connector, Outcome, Settlement
-    from rps.workers.lanes import ClaimedOut
     from rps.workers.outbound import Attempt, Lane
     from rps.workers.turns import Key
 
@@ -84,6 +83,7 @@ class Deliverer:
         self._held: Counter[Key] = Counter()
         self._able: dict[Key, Capabilities] = {}
         self._shares: dict[Key, int] = {}
+        self._standing = Standing(set(), set())
         self._broken: BaseException | None = None
         self._closing = False
         self._turns = Turns(self._turn, threads)
@@ -112,10 +112,8 @@ class Deliverer:
         """Claim lanes that are due and start on them; answers how many."""
         if self._broken is not None:
             raise self._broken
-        self._application.configuration.refresh()
         self._looks += 1
-        rooms, probes = self._rooms()
-        claimed = self.lanes.claim_out(rooms)
+        rooms, probes, claimed = self._claimed()
         least = min((room.most for room in rooms), default=0)
         self._more = self._more or len(claimed) >= least
         lanes = self._read(claimed)
@@ -138,13 +136,32 @@ class Deliverer:
         self._turns.share(key, able, self._shares[key])
         self._wait(key, lanes)
 
+    def _claimed(self) -> tuple[list[Room], set[Key], list[ClaimedOut]]:
+        """Rooms, probes, and the lanes claimed. Where no breaker was open a moment ago,
+        nobody waits to hear it again: if that was wrong, what was claimed goes back."""
+        configuration = self._application.configuration
+        if any(self._standing):
+            (rows,) = configuration.refresh_and_ask((STANDING, ()))
+        else:
+            before = configuration.current
+            rooms, _ = self._rooms()
+            asked = [self.lanes.claiming_out(rooms)] if rooms else []
+            rows, *answers = configuration.refresh_and_ask((STANDING, ()), *asked)
+            claimed = [ClaimedOut(*row) for answer in answers for row in answer]
+            if not rows and configuration.current is before:
+                return rooms, set(), claimed
+            self._return(claimed)
+        self._standing = Standing.of(rows)
+        rooms, probes = self._rooms()
+        return rooms, probes, self.lanes.claim_out(rooms)
+
     # --- who gets how much ----------------------------------------------------------
 
     def _rooms(self) -> tuple[list[Room], set[Key]]:
         """Room for each active system whose breaker lets it: its share of what is under
         way, and some ahead of that. What waits for another system is given back."""
         self._more = False
-        closed_off, to_probe = self._breakers.standing()
+        closed_off, to_probe = self._standing
         active = [
             (system.domain, system.name)
             for system in self._application.configuration.current.systems()

@@ -120,9 +120,13 @@ class Lanes:
     def claim_out(self, rooms: Sequence[Room]) -> list[ClaimedOut]:
         if not rooms:
             return []
+        sql, params = self.claiming_out(rooms)
+        return [ClaimedOut(*row) for row in self._questions.ask(sql, *params)]
+
+    def claiming_out(self, rooms: Sequence[Room]) -> tuple[str, tuple[Any, ...]]:
+        """The question whose rows are the lanes that it claims."""
         asked = columns(("text", "text", "bigint"), rooms)
-        rows = self._questions.ask(CLAIM_OUT, *asked, self.holder, LEASE_SECONDS)
-        return [ClaimedOut(*row) for row in rows]
+        return CLAIM_OUT, (*asked, self.holder, LEASE_SECONDS)
 
     def claim(self, correlation_id: UUID, direction: str, member: str) -> int | None:
         """The epoch of this one lane; None while somebody else holds it."""
