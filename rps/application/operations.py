@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from uuid import UUID
 
+from rps.domain.conflicts import ConflictUnknown
 from rps.domain.correlation import Correlation
+from rps.domain.flow import MappingRefused
 from rps.domain.replay import Replay
 from rps.log.append import Append, Appended, Fence
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from rps.application import RemoteProcessSync
     from rps.domain.aggregate import Event
+    from rps.domain.conflicts import Keep
     from rps.projections.lookup import QueuedChange, QueuedMessage, Selector
 
 LANES_MAX = 10_000
@@ -30,6 +33,10 @@ class LaneBusy(Exception):
 
 class NotOpen(Exception):
     """The entry is settled: it was processed or skipped before."""
+
+
+class ValueRefused(ValueError):
+    """What a person wants a field to be is no value of it; the text says why."""
 
 
 class ReplayTooLarge(ValueError):
@@ -114,6 +121,38 @@ class Operations:
             "",
             lambda c: c.skip_change(sequence, change.change_id, reason, actor, now),
         )
+
+    def resolve_conflict(
+        self,
+        domain: str,
+        correlation_id: UUID,
+        member: str,
+        field: str,
+        keep: Keep,
+        other: Any,
+        reason: str,
+        actor: str,
+        now: datetime,
+    ) -> None:
+        """Decide an open conflict and tell who lacks the value. Between two judgements,
+        so that what is decided about is what is shared. NotOpen, LaneBusy,
+        ValueRefused."""
+
+        def tell(correlation: Correlation) -> None:
+            if correlation.domain != domain:
+                raise NotFound(f"no correlation {correlation_id}")
+            configuration = self._application.configuration.refresh()
+            revision, definition = configuration.newest(UUID(correlation.definition), 1)
+            correlation.resolve(
+                *(member, field, keep, other, definition, revision, reason, actor, now)
+            )
+
+        try:
+            self._on_lane(correlation_id, "in", "", tell)
+        except ConflictUnknown as settled:
+            raise NotOpen(str(settled)) from None
+        except MappingRefused as refused:
+            raise ValueRefused(str(refused)) from None
 
     # --- replays --------------------------------------------------------------------
 

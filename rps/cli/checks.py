@@ -32,6 +32,11 @@ SELECT domain, system, 'change', count(*), min(detail)
 FROM inbound_queue WHERE status = 'error' GROUP BY domain, system
 ORDER BY 1, 2, 3
 """
+UNDECIDED = """
+SELECT domain, count(*) AS conflicts,
+       count(*) FILTER (WHERE policy = 'oscillation') AS loops
+FROM conflicts WHERE state = 'open' GROUP BY domain ORDER BY domain
+"""
 WAITING = """
 SELECT domain, system, count(*) AS waiting FROM outbound_queue
 WHERE status IN ('ready', 'uncertain') GROUP BY domain, system
@@ -159,6 +164,18 @@ def parked(session: Session) -> Iterator[Finding]:
         )
 
 
+def conflicts(session: Session) -> Iterator[Finding]:
+    for row in session.ask(UNDECIDED):
+        loops = f", {row['loops']} of them loops" if row["loops"] else ""
+        yield Finding(
+            "warning",
+            "conflicts",
+            f"{row['conflicts']} conflict(s) in {row['domain']} wait for a person"
+            f"{loops}; their fields are held back",
+            f"rps conflict list --domain {row['domain']}",
+        )
+
+
 def taking_part(session: Session) -> Iterator[Finding]:
     configuration = session.configuration()
     for row in session.ask(WAITING):
@@ -247,6 +264,7 @@ NODE_CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     receivers,
     breakers,
     parked,
+    conflicts,
     taking_part,
     tokens,
     secrets,

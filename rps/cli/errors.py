@@ -13,6 +13,7 @@ from rps.application.operations import (
     NotFound,
     NotOpen,
     ReplayTooLarge,
+    ValueRefused,
 )
 from rps.cli.terminal import Exit, Failure
 from rps.config import ConfigurationError
@@ -41,6 +42,7 @@ ENDINGS: tuple[tuple[type[Exception], Exit, str], ...] = (
     (LaneBusy, Exit.FAILED, "somebody works on {error} now: try again in a moment"),
     (NotOpen, Exit.FAILED, "{error}"),
     (ReplayTooLarge, Exit.FAILED, "{error}"),
+    (ValueRefused, Exit.USAGE, "{error}"),
     (ReplayEnded, Exit.FAILED, "the replay was {error} before"),
     (TooManyTokens, Exit.FAILED, "{error} has two live tokens: revoke one first"),
     (

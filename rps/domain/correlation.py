@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from rps.domain import events, flow, plan
 from rps.domain.aggregate import identity, records
+from rps.domain.conflicts import Conflicts
 from rps.domain.merge import Merge, Sighting, Terms, merge, stamp
 from rps.domain.plan import Case, Verdict
-from rps.domain.queued import MessageUnknown, QueuedEntries
+from rps.domain.queued import MessageUnknown
 from rps.domain.state import DELETED, Link, Pending
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ READ_SOURCES = ("read_back", "poll")
 """Changes that are the whole record as it was read, not what was reported of it."""
 
 
-class Correlation(QueuedEntries):
+class Correlation(Conflicts):
     """One shared record. All commands are handed `now` and decide without I/O.
 
     A member's changes are judged only while none of its messages is under way or
@@ -342,6 +343,7 @@ def _sighting(case: Case) -> Sighting:
         captured.record_revision,
         fields,
         stamp(changed_at, captured_at),
+        case.now.timestamp(),
     )
 
 
@@ -373,7 +375,10 @@ def _is_complete(case: Case, link: Link) -> bool:
 
 def _nothing_new(result: Merge) -> str:
     if result.conflicts:
-        return f"kept: {result.conflicts[0].field} stays as others made it"
+        conflict = result.conflicts[0]
+        if conflict.winner == "open":
+            return f"conflict: {conflict.field} is left to a person"
+        return f"kept: {conflict.field} stays as others made it"
     return "late: superseded at the member" if result.late else "echo"
 
 

@@ -48,9 +48,7 @@ DESCRIPTION_MAX = 2000
 
 OPERATIONS: Final = cast("tuple[Operation, ...]", get_args(Operation))
 FIELD_TYPES: Final = cast("tuple[FieldType, ...]", get_args(FieldType))
-POLICIES: Final = tuple(
-    each for each in cast("tuple[Policy, ...]", get_args(Policy)) if each != "manual"
-)
+POLICIES: Final = cast("tuple[Policy, ...]", get_args(Policy))
 VISIBILITIES: Final = cast("tuple[Visibility, ...]", get_args(Visibility))
 
 SHARED_NAME = matching(
@@ -152,11 +150,6 @@ def _shared_field(name: str, section: Section) -> SharedField:
 def _policy(section: Section) -> Policy:
     if section.says("policy", "hub wins", "hub_wins"):
         return "local_wins"
-    if section.says("policy", "manual"):
-        cause = "the policy 'manual' is not available in this version"
-        remedy = f"write one of {', '.join(POLICIES)}"
-        section.refuse("policy", "not-available", cause, remedy)
-        return "newer_wins"
     return section.word("policy", POLICIES, "newer_wins")
 
 

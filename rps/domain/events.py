@@ -213,10 +213,10 @@ class ChangeAccepted(Event):
     complete: bool = True
 
     def apply(self, aggregate: CorrelationState) -> None:
+        at = self.timestamp.timestamp()
         for name, value in self.values.items():
-            aggregate.fields[name] = Shared(
-                value, self.version, tuple(self.stamps[name]), self.member
-            )
+            stamp = tuple(self.stamps[name])
+            aggregate.share(name, value, self.version, stamp, self.member, at)
         aggregate.shared_version = max(aggregate.shared_version, self.version)
         aggregate.learn(
             self.member,
@@ -233,7 +233,7 @@ class ChangeAccepted(Event):
 class ChangeIgnored(Event):
     """A captured change that changes nothing here, and why.
 
-    Reasons: `echo`, `late`, `kept`, `not captured`, `hop limit`, `not linked`,
+    Reasons: `echo`, `late`, `kept`, `conflict`, `not captured`, `hop limit`, `not linked`,
     `moved to …`. `late` and `complete` as in ChangeAccepted.
     """
 
@@ -333,6 +333,14 @@ class ConflictOpened(Event):
 
 
 class ConflictResolved(Event):
+    """An open conflict is over: `field` is `value` from now on, for all.
+
+    `version` is the one that the value has; `stamp` is empty where it is the one that
+    was shared already. `given_by` is the member whose value it is, empty where a person
+    wrote another one. `holds`: `member` has it already. `messages` as in
+    ChangeAccepted; `definition`, `process_event` and `revision` are for them.
+    """
+
     TOPIC = "conflict.resolved"
 
     member: str
@@ -340,9 +348,30 @@ class ConflictResolved(Event):
     value: Any
     actor: str
     reason: str
+    definition: str = ""
+    process_event: str = ""
+    revision: int = 0
+    version: int = 0
+    stamp: Sequence[int] = ()
+    given_by: str = ""
+    holds: bool = False
+    messages: Sequence[dict[str, Any]] = ()
 
     def apply(self, aggregate: CorrelationState) -> None:
         aggregate.held.pop((self.member, self.field), None)
+        if (shared := aggregate.fields.get(self.field)) is not None:
+            shared.past = ()  # decided: what was before says nothing of a loop
+        if self.stamp:
+            at = self.timestamp.timestamp()
+            aggregate.share(
+                *(self.field, self.value, self.version, tuple(self.stamp)),
+                *(self.given_by, at),
+            )
+            aggregate.shared_version = max(aggregate.shared_version, self.version)
+        if self.holds:
+            aggregate.links[self.member].agreed[self.field] = self.version
+        for message in self.messages:
+            aggregate.expect(Pending.of(message))
 
 
 EVENTS: tuple[type[Event], ...] = (

@@ -101,6 +101,22 @@ def outbound(
     return remote
 
 
+def shared_value(definition: Definition, name: str, value: Any) -> Any:
+    """`value`, as somebody wrote it for the shared field `name`, in its one form.
+
+    Raises MappingRefused.
+    """
+    shared = definition.fields.get(name)
+    if shared is None:
+        raise MappingRefused(name, value, "has no place: the field is shared no more")
+    if value is None or value == "":
+        return None
+    try:
+        return _checked(shared, READERS[shared.type](value))
+    except Unreadable as unreadable:
+        raise MappingRefused(name, value, str(unreadable)) from None
+
+
 def normalised(
     member: Member, definition: Definition, shared_name: str, value: Any
 ) -> Any:

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rps.domain.oscillation import oscillates
 from rps.domain.state import DELETED, Link, Pending, Shared, Stamp, newer
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ DRIFT_MAX_MILLISECONDS = 300_000
 class Conflict:
     """Two sides moved a field away from what both knew.
 
-    `winner`: hub, remote, merged, or open where a person has to decide.
+    `winner`: hub, remote, merged, or open where a person has to decide. `policy`: that
+    of the field; `oscillation` where the two answer each other without end.
     """
 
     field: str
@@ -55,12 +57,14 @@ class Merge:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A member's record as it showed itself, in shared names and values."""
+    """A member's record as it showed itself, in shared names and values; `at` is when
+    it is judged, in seconds."""
 
     member: str
     revision: str | None
     fields: Mapping[str, Any]
     stamp: Stamp
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,11 @@ def _field(
     if held is not None:
         result.bases[name] = theirs
         result.agreed[name] = held
+    elif name != DELETED and oscillates(current, theirs, seen.member, seen.at):
+        result.bases[name] = theirs
+        old = None if base is None else base.value
+        opened = Conflict(name, old, current.value, theirs, "oscillation", "open")
+        result.conflicts.append(opened)
     elif current.version > link.agreed.get(name, 0):
         old = None if base is None else base.value
         _concurrent(result, name, old, current, theirs, seen, terms.rules[name])
@@ -159,14 +168,14 @@ def _accept(
     result.bases[name] = seen.fields[name]
     if value == seen.fields[name]:
         result.agreed[name] = 0
-    result.stamps[name] = _after(current, seen)
+    result.stamps[name] = after(current, seen.stamp)
 
 
-def _after(current: Shared | None, seen: Sighting) -> Stamp:
-    """The stamp of what `seen` makes of `current`: cause before effect, whatever the
-    clocks say."""
-    if current is None or seen.stamp > current.stamp:
-        return seen.stamp
+def after(current: Shared | None, wanted: Stamp) -> Stamp:
+    """The stamp of what replaces `current`: cause before effect, whatever the clocks
+    say."""
+    if current is None or wanted > current.stamp:
+        return wanted
     return (current.stamp[0], current.stamp[1] + 1)
 
 
@@ -267,7 +276,7 @@ def _restored(
     result.bases[DELETED] = False
     if gone is not None and gone.value:
         result.values[DELETED] = False
-        result.stamps[DELETED] = _after(gone, seen)
+        result.stamps[DELETED] = after(gone, seen.stamp)
         result.agreed[DELETED] = 0
     elif gone is not None:
         result.agreed[DELETED] = gone.version
@@ -282,6 +291,6 @@ def _keep(result: Merge, shared: Mapping[str, Shared], seen: Sighting) -> None:
     if result.values or result.conflicts:
         result.conflicts.append(Conflict(DELETED, False, True, False, "keep", "remote"))
         result.values[DELETED] = False
-        result.stamps[DELETED] = _after(gone, seen)
+        result.stamps[DELETED] = after(gone, seen.stamp)
         result.agreed[DELETED] = 0
         result.bases[DELETED] = False

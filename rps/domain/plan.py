@@ -147,9 +147,11 @@ def message_to(
     changed: Iterable[str],
     entries: list[dict[str, Any]],
     standing: Standing,
+    released: tuple[str, str] | None = None,
 ) -> dict[str, Any] | None:
     """What tells `member` about the `changed` fields and `entries`; None: nothing to
-    tell. A record that is not there yet is told everything."""
+    tell. A record that is not there yet is told everything. `released` (member, field)
+    is not held back any more."""
     link = state.links.get(member.name) or Link()
     if link.deleted:
         return None
@@ -167,7 +169,8 @@ def message_to(
         wanted = [
             name
             for name in names
-            if name in member.fields and (member.name, name) not in state.held
+            if name in member.fields
+            and ((member.name, name) == released or (member.name, name) not in state.held)
         ]
         told = flow.shared_entries_for(member, entries)
     if operation not in member.deliver or not (wanted or told):

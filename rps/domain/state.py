@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rps.domain.aggregate import Aggregate
 
@@ -17,14 +17,35 @@ DELETED = "$deleted"
 """The shared field that says the record is gone; it follows the rules of any field."""
 
 
+class Past(NamedTuple):
+    """A value that a shared field had: its mark, when it got it (seconds), from whom.
+
+    Marks are told apart, not read: they are of this process only.
+    """
+
+    mark: int
+    at: float
+    origin: str
+
+
+PAST_MAX = 12
+"""Values of a field that are remembered, to tell a loop from people at work."""
+
+
 @dataclass(slots=True)
 class Shared:
-    """A shared field: its value, the version and stamp it got, and who gave it."""
+    """A shared field: its value, the version and stamp it got, and who gave it; the
+    values it had, the present one last."""
 
     value: Any
     version: int
     stamp: Stamp
     origin: str
+    past: tuple[Past, ...] = ()
+
+
+def mark(value: Any) -> int:
+    return hash(tuple(value)) if type(value) is list else hash(value)
 
 
 @dataclass(slots=True)
@@ -155,6 +176,16 @@ class CorrelationState(Aggregate):
     @property
     def opened(self) -> bool:
         return bool(self.definition)
+
+    def share(
+        self, name: str, value: Any, version: int, stamp: Stamp, origin: str, at: float
+    ) -> None:
+        """Let the shared field have a value from now on."""
+        before = self.fields.get(name)
+        past = before.past[1 - PAST_MAX :] if before else ()
+        self.fields[name] = Shared(
+            value, version, stamp, origin, (*past, Past(mark(value), at, origin))
+        )
 
     def learn(
         self,

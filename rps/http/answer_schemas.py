@@ -96,6 +96,34 @@ _STATE: dict[str, Json] = {
     "pending": _list(_ANY_OBJECT),
 }
 
+_AUTHOR: Json = {
+    "type": ["object", "null"],
+    "properties": {"member": _TEXT, "change_id": _TEXT, "who": _TEXT, "at": _TEXT},
+}
+_CONFLICT = _object(
+    "id correlation_id member field state policy base mine theirs",
+    id=_WHOLE,
+    correlation_id=_UUID,
+    process_event=_TEXT_OR_NOT,
+    member=_TEXT,
+    field=_TEXT,
+    state={"type": "string", "enum": ["open", "resolved", "superseded", "decided"]},
+    policy=_TEXT,
+    winner=_TEXT,
+    base={},
+    mine={},
+    theirs={},
+    value={},
+    change_id=_TEXT,
+    opened_at=_MOMENT,
+    resolved_at=_MOMENT_OR_NOT,
+    actor=_TEXT,
+    reason=_TEXT,
+    mine_by=_AUTHOR,
+    theirs_by=_AUTHOR,
+    now=_object("mine theirs", mine={}, theirs={}),
+)
+
 SCHEMAS: dict[str, Json] = {
     "Problem": _object(
         "type title status detail instance",
@@ -222,6 +250,8 @@ SCHEMAS: dict[str, Json] = {
             }
         ),
     ),
+    "Conflict": _CONFLICT,
+    "Conflicts": _object("conflicts", conflicts=_list(_of("Conflict"))),
     "Done": _object("result", result=_TEXT, message_id=_UUID),
     "Results": _object(
         "results",

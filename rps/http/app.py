@@ -13,6 +13,7 @@ from rps.http import access, openapi, problems
 from rps.http.accounts import Accounts, Domains
 from rps.http.audit import Audit
 from rps.http.changes import Changes
+from rps.http.conflicts import Conflicts
 from rps.http.correlations import Correlations
 from rps.http.definitions import Definitions
 from rps.http.door import BODY_BYTES_MAX, SECURED, Door, raise_again
@@ -52,6 +53,7 @@ def create_app(parts: Parts) -> Flask:
         "accounts": Accounts(parts),
         "correlations": Correlations(parts),
         "queues": Queues(parts),
+        "conflicts": Conflicts(parts),
         "replays": Replays(parts),
         "audit": Audit(parts),
         "openapi": document,

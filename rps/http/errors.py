@@ -13,7 +13,13 @@ from werkzeug.exceptions import NotFound as NoSuchRoute
 from rps.application import Contended
 from rps.application.capture import SystemUnknown
 from rps.application.connections import ConnectorUnknown
-from rps.application.operations import LaneBusy, NotFound, NotOpen, ReplayTooLarge
+from rps.application.operations import (
+    LaneBusy,
+    NotFound,
+    NotOpen,
+    ReplayTooLarge,
+    ValueRefused,
+)
 from rps.application.tokens import NotAuthenticated
 from rps.connectors.signature import SecretUnusable
 from rps.domain.account import RoleUnknown, TooManyTokens
@@ -109,6 +115,11 @@ def _replay_too_large(error: ReplayTooLarge) -> Problem:
     return Problem(
         422, "replay-too-large", "One replay takes less", f"{error}.", "/selector"
     )
+
+
+def _value_refused(error: ValueRefused) -> Problem:
+    title = "The field cannot have that value"
+    return Problem(422, "value-refused", title, f"{error}.", "/value")
 
 
 def _system_unknown(error: SystemUnknown) -> Problem:
@@ -236,6 +247,7 @@ TABLE: Table = {
     IntegrityError: _contended,
     ReplayEnded: _replay_ended,
     ReplayTooLarge: _replay_too_large,
+    ValueRefused: _value_refused,
     SystemUnknown: _system_unknown,
     RemoteSystemDisabled: _system_disabled,
     ChangeIdReused: _change_id_reused,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, cast
 
 from eventsourcing.persistence import StoredEvent
 
 from rps.application.operations import NotFound
+from rps.domain import events
 from rps.domain.correlation import Correlation
 from rps.projections.correlation_questions import CorrelationQuestions
 
@@ -63,6 +65,26 @@ class Timelines:
             raise NotFound(f"no correlation {stream}")
         return last, cast("Correlation", correlation)
 
+    def both_sides(self, domain: str, conflict: Mapping[str, Any]) -> dict[str, Any]:
+        """Who wrote what in a conflict, and for an open one what stands there now:
+        either side may have changed its value again since."""
+        stream, field = conflict["correlation_id"], conflict["field"]
+        before = takewhile(
+            lambda e: e[0] < conflict["id"] and _is_own(e[1], domain),
+            self._all(stream),
+        )
+        mine, theirs = _authors(before, field, conflict["change_id"])
+        shown: dict[str, Any] = {"mine_by": mine, "theirs_by": theirs}
+        if conflict["state"] == "open":
+            _, correlation = self.as_of(domain, stream)
+            shared = correlation.fields.get(field)
+            known = correlation.links[conflict["member"]].base.get(field)
+            shown["now"] = {
+                "mine": shared and shared.value,
+                "theirs": known and known.value,
+            }
+        return shown
+
     def _checked(self, domain: str, stream: UUID) -> None:
         first = next(self._read(stream, 0, 1), None)
         if first is None or not _is_own(first[1], domain):
@@ -80,6 +102,36 @@ class Timelines:
         for row in self._questions.events(stream, after, limit):
             stored = StoredEvent(stream, row["version"], row["topic"], row["state"])
             yield row["position"], self._mapper.to_domain_event(stored)
+
+
+Author = dict[str, Any] | None
+
+
+def _authors(
+    before: Iterator[tuple[int, Event]], field: str, change_id: str
+) -> tuple[Author, Author]:
+    """Who gave the shared `field` its value, and who made the change that met it."""
+    mine: Author = None
+    captured: dict[str, Author] = {}
+    for _, event in before:
+        match event:
+            case events.ChangeCaptured():
+                captured[event.change_id] = {
+                    "member": event.member,
+                    "change_id": event.change_id,
+                    "who": event.changed_by,
+                    "at": event.changed_at or event.timestamp,
+                }
+            case events.ChangeAccepted() if field in event.values:
+                mine = captured.get(event.change_id)
+            case events.ConflictResolved() if event.field == field and event.stamp:
+                mine = {
+                    "member": event.given_by,
+                    "change_id": "",
+                    "who": event.actor,
+                    "at": event.timestamp,
+                }
+    return mine, captured.get(change_id)
 
 
 def _is_own(event: Event, domain: str) -> bool:
@@ -127,6 +179,11 @@ def _conflict(e: Any) -> str:
     return f"{e.member} and another side both changed {e.field}: {kept} ({e.policy})"
 
 
+def _resolved(e: Any) -> str:
+    told = ", ".join(message["member"] for message in e.messages) or "nobody"
+    return f"{e.actor} decided {e.field} at {e.member}: {e.reason}; {told} to be told"
+
+
 def _transmitted(e: Any) -> str:
     answered = "no answer" if e.status is None else f"answered {e.status}"
     return f"{e.operation} sent to {e.member}, attempt {e.attempt}: {answered}"
@@ -151,7 +208,7 @@ _SAYS: Mapping[str, Callable[[Any], str]] = {
     "correlation.reactivated": lambda e: f"{e.actor} reactivated it: {e.reason}",
     "conflict.recorded": _conflict,
     "conflict.opened": _conflict,
-    "conflict.resolved": lambda e: f"{e.actor} resolved {e.field}: {e.reason}",
+    "conflict.resolved": _resolved,
     "message.transmitted": _transmitted,
     "message.acknowledged": lambda e: f"{e.member} holds it as {e.record_id}",
     "message.failed": _failed,

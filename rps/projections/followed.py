@@ -3,11 +3,13 @@ transaction, so each event is seen once, in order, and never skipped."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from psycopg.rows import tuple_row
 
-from rps.log.columns import register
+from rps.log.columns import columns, register
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from rps.log.chain import Row
+    from rps.log.columns import Kind
     from rps.log.mapper import EventMapper
     from rps.log.recorder import LogRecorder
 
@@ -140,6 +143,23 @@ def track(conn: Connection[Any], names: list[str], start: int, end: int) -> None
     cursor.execute(TRACK, (end, names, start), prepare=True)
     if cursor.rowcount != len(names):
         raise PositionMoved(f"one of {', '.join(names)} is not at {start}")
+
+
+def write(
+    conn: Connection[Any], statement: str, rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Run a statement over arrays with `rows`, where there are any."""
+    if rows:
+        conn.execute(statement, columns(_kinds(statement), rows), prepare=True)
+
+
+@cache
+def _kinds(statement: str) -> tuple[Kind, ...]:
+    """The kinds of a statement's arrays, as its casts name them, or else a comment."""
+    return tuple(
+        cast("Kind", said or ("moment" if name == "timestamptz" else name))
+        for name, said in re.findall(r"%b::(\w+)\[\](?: /\* (\w+) \*/)?", statement)
+    )
 
 
 def position_of(conn: Connection[Any], name: str) -> int:

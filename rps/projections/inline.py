@@ -208,6 +208,13 @@ def _replayed(fold: Fold, position: int, event: Any) -> None:
     )
 
 
+def _resolved(fold: Fold, position: int, event: Any) -> None:
+    for place, message in enumerate(event.messages):
+        fold.queue_message(
+            position, place, event, message, change_id="", replay_id=None
+        )
+
+
 _HANDLERS: dict[str, Callable[[Fold, int, Any], None]] = {
     "change.captured": _captured,
     "change.accepted": _accepted,
@@ -215,6 +222,7 @@ _HANDLERS: dict[str, Callable[[Fold, int, Any], None]] = {
     "change.failed": _change_failed,
     "change.retried": _change_retried,
     "change.skipped": _change_skipped,
+    "conflict.resolved": _resolved,
     "correlation.linked": _linked,
     "correlation.unlinked": _unlinked,
     "message.transmitted": _transmitted,

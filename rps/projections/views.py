@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, OrderedDict
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 import orjson
 
 from rps.domain.process_sync_definition import ProcessSyncDefinition
 from rps.domain.remote_system import RemoteSystem
-from rps.log.columns import columns
 from rps.projections import views_sql as sql
+from rps.projections.conflicts import Conflicts
+from rps.projections.followed import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from psycopg import Connection
 
-    from rps.log.columns import Kind
     from rps.projections.followed import FollowedView, Stored
 
 
@@ -36,7 +34,7 @@ class History:
     tables = ("history",)
 
     def apply(self, conn: Connection[Any], stored: Sequence[Stored]) -> None:
-        _write(conn, sql.INSERT_HISTORY, [_history_row(each) for each in stored])
+        write(conn, sql.INSERT_HISTORY, [_history_row(each) for each in stored])
 
 
 def _history_row(stored: Stored) -> tuple[Any, ...]:
@@ -82,7 +80,7 @@ class Correlations:
         for each in changes:
             _CORRELATION_HANDLERS[each.event.TOPIC](self._known, each)
         rows = [self._known[key] for key in keys if key in self._known]
-        _write(conn, sql.UPSERT_CORRELATIONS, list(map(_correlation_row, rows)))
+        write(conn, sql.UPSERT_CORRELATIONS, list(map(_correlation_row, rows)))
         while len(self._known) > REMEMBERED_MAX:
             self._known.popitem(last=False)
         self._position = stored[-1].position
@@ -139,6 +137,9 @@ def _changed(rows: dict[UUID, dict[str, Any]], stored: Stored) -> None:
             row["version"] = max(row["version"], event.version)
         case "conflict.recorded" | "conflict.opened":
             row["conflicts"] += 1
+        case "conflict.resolved" if event.stamp:
+            row["fields"][event.field] = event.value
+            row["version"] = max(row["version"], event.version)
 
 
 _CORRELATION_HANDLERS = {
@@ -152,6 +153,7 @@ _CORRELATION_HANDLERS = {
             "change.accepted",
             "conflict.recorded",
             "conflict.opened",
+            "conflict.resolved",
         ),
         _changed,
     ),
@@ -192,7 +194,7 @@ class RemoteSystems:
 
     def apply(self, conn: Connection[Any], stored: Sequence[Stored]) -> None:
         systems = _folded(conn, stored, RemoteSystem, "system.", sql.SELECT_SYSTEMS)
-        _write(
+        write(
             conn,
             sql.UPSERT_SYSTEMS,
             [
@@ -221,7 +223,7 @@ class Definitions:
         definitions = _folded(
             conn, stored, ProcessSyncDefinition, "definition.", sql.SELECT_DEFINITIONS
         )
-        _write(
+        write(
             conn,
             sql.UPSERT_DEFINITIONS,
             [
@@ -298,7 +300,7 @@ class Attempts:
                         say("detail", ""),
                     )
                 )
-        _write(conn, sql.INSERT_ATTEMPTS, rows)
+        write(conn, sql.INSERT_ATTEMPTS, rows)
 
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -336,7 +338,7 @@ class Statistics:
                 if (count := counts.get(key)) is None:
                     count = counts[key] = Counter()
                 count[column] += 1
-        _write(
+        write(
             conn,
             sql.ADD_STATISTICS,
             [
@@ -355,27 +357,12 @@ def _row(row: Any, *documents: str) -> dict[str, Any]:
     }
 
 
-def _write(
-    conn: Connection[Any], statement: str, rows: Sequence[tuple[Any, ...]]
-) -> None:
-    if rows:
-        conn.execute(statement, columns(_kinds(statement), rows), prepare=True)
-
-
-@cache
-def _kinds(statement: str) -> tuple[Kind, ...]:
-    """The kinds of a statement's arrays, as its casts name them, or else a comment."""
-    return tuple(
-        cast("Kind", said or ("moment" if name == "timestamptz" else name))
-        for name, said in re.findall(r"%b::(\w+)\[\](?: /\* (\w+) \*/)?", statement)
-    )
-
-
 def followed_views() -> tuple[FollowedView, ...]:
     """All of them."""
     return (
         History(),
         Correlations(),
+        Conflicts(),
         RemoteSystems(),
         Definitions(),
         Attempts(),

@@ -171,6 +171,22 @@ class Node:
             return True
         return False
 
+    def resolve(self, member: str, field: str, keep: Any, other: Any) -> None:
+        """A person decides an open conflict."""
+        self.correlation.resolve(
+            member,
+            field,
+            keep,
+            other,
+            self.definition,
+            1,
+            "so it is",
+            "anna",
+            self.clock(),
+        )
+        for event in self.correlation.collect_events():
+            self._view(event)
+
     # --- delivery -----------------------------------------------------------------
 
     def claim(self, name: str) -> bool:
@@ -370,6 +386,7 @@ def _on_revised(node: Node, event: Any) -> None:
 _VIEWS: dict[type, Callable[[Node, Any], None]] = {
     events.ChangeCaptured: _on_captured,
     events.ChangeAccepted: _on_accepted,
+    events.ConflictResolved: _on_accepted,
     events.MessageReplayed: _on_replayed,
     events.MessageTransmitted: _on_transmitted,
     events.MessageAcknowledged: _on_acknowledged,

@@ -32,6 +32,12 @@ POLICIES: dict[str, dict[str, Any]] = {
         "note": {"policy": "local_wins"},
         "tags": {"policy": "merge"},
     },
+    "manual": {
+        "title": {"policy": "manual"},
+        "state": {"policy": "manual"},
+        "note": {"policy": "newer_wins"},
+        "tags": {"policy": "manual"},
+    },
 }
 
 
@@ -80,15 +86,18 @@ class Result:
 class Simulation:
     """One schedule. The seed decides everything."""
 
-    def __init__(self, grade: str, seed: int, *, deletes: bool = False) -> None:
+    def __init__(
+        self, grade: str, seed: int, *, deletes: bool = False, manual: bool = False
+    ) -> None:
         self.random = Random(f"{grade}{seed}")
         self.grade, self.seconds, self.number = grade, 0, 0
-        self.deletes = deletes
-        policies = self.random.choice(("newer", "mixed"))
+        self.deletes, self.manual = deletes, manual
+        policies = "manual" if manual else self.random.choice(("newer", "mixed"))
         self.definition = definition_of(policies, deletes=deletes)
         self.remotes = {name: self._remote(name) for name in MEMBERS}
         self.node = Node(self.definition, self.remotes, self._now)
         self.entries: list[str] = []
+        self.resolved: list[tuple[str, Any]] = []
         for name in ("title", "state", "tags"):
             self.remotes["a"].edit(name, self._value("a", name))
 
@@ -131,8 +140,10 @@ class Simulation:
             self._hook(remote)
         elif draw < 0.65:
             self.node.judge_next()
-        elif draw < 0.97:
+        elif draw < 0.93 or (draw < 0.97 and not self.manual):
             self._deliver(name)
+        elif draw < 0.97:
+            self._resolve()
         elif remote.record is not None:
             self.node.capture(remote.shown(), "poll")
 
@@ -185,6 +196,18 @@ class Simulation:
         else:
             self.node.answered(name, self._fate(lost=0.12, crash=0.06))
 
+    def _resolve(self) -> bool:
+        """Somebody decides one open conflict; False: there is none."""
+        held = self.node.correlation.held
+        if not held:
+            return False
+        member, name = self.random.choice(list(held))
+        keep = self.random.choice(("mine", "theirs", "other"))
+        other = ["w"] if name == "tags" else self.random.choice("pqr")
+        self.resolved.append((name, other))
+        self.node.resolve(member, name, keep, other)
+        return True
+
     def _fate(self, **chances: float) -> str:
         draw = self.random.random()
         for fate, share in chances.items():
@@ -198,11 +221,12 @@ class Simulation:
     def _come_to_rest(self, result: Result) -> None:
         """Let all under way arrive; count what is written beyond what waits then."""
         self._settle_all()
-        backlog = {
-            name: lane.deliveries + len([r for r in lane.rows if r.status == "ready"])
-            for name, lane in self.node.lanes.items()
-        }
+        backlog = self._backlog()
         self._until_quiet(backlog)
+        while self._resolve():
+            self._settle_all()
+            backlog = self._backlog()
+            self._until_quiet(backlog)
         for remote in self.remotes.values():
             if remote.record is not None:
                 self.node.capture(remote.shown(), "poll")
@@ -210,6 +234,12 @@ class Simulation:
         result.deliveries = max(
             lane.deliveries - backlog[name] for name, lane in self.node.lanes.items()
         )
+
+    def _backlog(self) -> dict[str, int]:
+        return {
+            name: lane.deliveries + len([r for r in lane.rows if r.status == "ready"])
+            for name, lane in self.node.lanes.items()
+        }
 
     def _settle_all(self) -> None:
         """Deliver every hook, get every answer, judge every change."""

@@ -35,6 +35,8 @@ def checked(simulation: Simulation) -> Result:
 def _queues(simulation: Simulation) -> Iterator[str]:
     if simulation.node.inbound:
         yield f"{len(simulation.node.inbound)} changes are not judged"
+    if simulation.node.correlation.held:
+        yield f"conflicts are open: {simulation.node.correlation.held}"
     for name, lane in simulation.node.lanes.items():
         if lane.head is not None:
             yield f"{name} waits: {lane.head.status} {lane.head.message}"
@@ -74,7 +76,7 @@ def _fields(simulation: Simulation, name: str, remote: Remote) -> Iterator[str]:
     member = definition.members[name]
     shown = flow.inbound(member, definition, remote.record or {}).fields
     for each, shared in state.fields.items():
-        if each == DELETED or (name, each) in state.held:
+        if each == DELETED:
             continue
         wanted = flow.normalised(member, definition, each, shared.value)
         if shown.get(each) != wanted:
@@ -105,7 +107,7 @@ def _typed(simulation: Simulation) -> Iterator[str]:
         shown: dict[str, Any] = {}
         if isinstance(event, events.ChangeAccepted):
             shown = event.values
-        elif isinstance(event, events.ConflictRecorded):
+        elif isinstance(event, events.ConflictRecorded | events.ConflictOpened):
             shown = {event.field: event.theirs}
         for name, value in shown.items():
             is_typed = (event.member, name, str(value)) in typed
@@ -135,7 +137,7 @@ def _told(simulation: Simulation) -> defaultdict[str, list[Any]]:
         if isinstance(event, events.ChangeAccepted):
             for name, value in event.values.items():
                 told[name].append(value)
-        elif isinstance(event, events.ConflictRecorded):
+        elif isinstance(event, events.ConflictRecorded | events.ConflictOpened):
             told[event.field].extend((event.theirs, event.mine))
     return told
 

@@ -114,7 +114,6 @@ SHAPES = [
     ("/fields/due/type", "datetime", [("/fields/due/type", "unknown-word")]),
     ("/fields/due", {}, [("/fields/due/type", "missing-key")]),
     ("/fields/due", None, [("/fields/due", "wrong-type")]),
-    ("/fields/due/policy", "manual", [("/fields/due/policy", "not-available")]),
     ("/fields/due/tpye", "text", [("/fields/due/tpye", "unknown-key")]),
     ("/fields/due/owner", "Acme", [("/fields/due/owner", "bad-text")]),
     ("/fields/title/max_length", 0, [("/fields/title/max_length", "out-of-range")]),

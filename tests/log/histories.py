@@ -252,7 +252,14 @@ class History:
                 "conflict.resolved",
             ]
         )
-        return [self._event(topic, record, base=1e22, mine=None, theirs=["x"])]
+        about = {"base": 1e22, "mine": None, "theirs": ["x"], "member": "zenith"}
+        if topic == "conflict.resolved" and self._chance.random() < 0.5:
+            return [
+                self._event(
+                    topic, record, messages=[self._message(record, "zenith")], **about
+                )
+            ]
+        return [self._event(topic, record, messages=[], **about)]
 
     def _configure(self, _record: str) -> list[Any]:
         kind = self._chance.choice(list(STEPS_OF))
