@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -69,8 +69,9 @@ def show_conflict(number: int, domain: str, output: str) -> None:
     show(sides, ("side", "value", "of", "who", "at"), output)
     if found["state"] == "open":
         now = found["now"]
-        if (now["mine"], now["theirs"]) != (found["mine"], found["theirs"]):
-            say(f"since then: mine {_short(now['mine'])}, theirs {_short(now['theirs'])}")
+        for side in ("mine", "theirs"):
+            if now[side] != found[side]:
+                say(f"since then {side} became {_short(now[side])}")
         say(f"decide it: rps conflict resolve {number} --keep mine --reason …")
     elif found["state"] == "resolved":
         say(f"{found['actor']} chose {_short(found['value'])}: {found['reason']}")
@@ -87,7 +88,12 @@ def show_conflict(number: int, domain: str, output: str) -> None:
 @click.option("--reason", required=True, help="Why; kept in the history.")
 @domain_option
 def resolve(
-    *, number: int, keep: str | None, value: str | None, reason: str, domain: str
+    *,
+    number: int,
+    keep: Literal["mine", "theirs"] | None,
+    value: str | None,
+    reason: str,
+    domain: str,
 ) -> None:
     """Decide an open conflict; who lacks the value is told."""
     if (keep is None) == (value is None):

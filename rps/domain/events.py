@@ -25,7 +25,7 @@ from rps.domain.message_events import (
     MessageSkipped,
     MessageTransmitted,
 )
-from rps.domain.state import CorrelationState, Held, Link, Pending, Shared
+from rps.domain.state import CorrelationState, Held, Link, Pending
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -233,8 +233,8 @@ class ChangeAccepted(Event):
 class ChangeIgnored(Event):
     """A captured change that changes nothing here, and why.
 
-    Reasons: `echo`, `late`, `kept`, `conflict`, `not captured`, `hop limit`, `not linked`,
-    `moved to …`. `late` and `complete` as in ChangeAccepted.
+    Reasons: `echo`, `late`, `kept`, `conflict`, `not captured`, `hop limit`,
+    `not linked`, `moved to …`. `late` and `complete` as in ChangeAccepted.
     """
 
     TOPIC = "change.ignored"
@@ -369,7 +369,8 @@ class ConflictResolved(Event):
             )
             aggregate.shared_version = max(aggregate.shared_version, self.version)
         if self.holds:
-            aggregate.links[self.member].agreed[self.field] = self.version
+            agreed = {self.field: self.version}
+            aggregate.learn(self.member, {}, agreed, None, complete=False)
         for message in self.messages:
             aggregate.expect(Pending.of(message))
 

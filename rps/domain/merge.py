@@ -124,18 +124,31 @@ def _field(
     current = shared.get(name)
     if current is None:
         _accept(result, name, theirs, None, seen)
-        return
+    else:
+        _new_value(result, name, theirs, current, link, seen, terms)
+
+
+def _new_value(
+    result: Merge,
+    name: str,
+    theirs: Any,
+    current: Shared,
+    link: Link,
+    seen: Sighting,
+    terms: Terms,
+) -> None:
+    """The member shows what it was not known to hold."""
+    base = link.base.get(name)
+    old = None if base is None else base.value
     held = _version_of(name, theirs, current, terms)
     if held is not None:
         result.bases[name] = theirs
         result.agreed[name] = held
-    elif name != DELETED and oscillates(current, theirs, seen.member, seen.at):
+    elif oscillates(current, theirs, seen.member, seen.at):
         result.bases[name] = theirs
-        old = None if base is None else base.value
         opened = Conflict(name, old, current.value, theirs, "oscillation", "open")
         result.conflicts.append(opened)
     elif current.version > link.agreed.get(name, 0):
-        old = None if base is None else base.value
         _concurrent(result, name, old, current, theirs, seen, terms.rules[name])
     else:
         _accept(result, name, theirs, current, seen)

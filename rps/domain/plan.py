@@ -170,7 +170,9 @@ def message_to(
             name
             for name in names
             if name in member.fields
-            and ((member.name, name) == released or (member.name, name) not in state.held)
+            and (
+                (member.name, name) == released or (member.name, name) not in state.held
+            )
         ]
         told = flow.shared_entries_for(member, entries)
     if operation not in member.deliver or not (wanted or told):

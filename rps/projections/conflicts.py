@@ -1,4 +1,4 @@
-"""The view of conflicts: what was decided by policy, and what a person has to decide."""
+"""The view of conflicts: decided by policy, or for a person to decide."""
 
 from __future__ import annotations
 

@@ -117,6 +117,16 @@ def _opened(rows: dict[UUID, dict[str, Any]], stored: Stored) -> None:
     }
 
 
+def _resolved(rows: dict[UUID, dict[str, Any]], stored: Stored) -> None:
+    event = stored.event
+    row = rows.get(event.originator_id)
+    if row is None or not event.stamp:
+        return  # the shared value stays
+    row["changed_at"], row["position"] = event.timestamp, stored.position
+    row["fields"][event.field] = event.value
+    row["version"] = max(row["version"], event.version)
+
+
 def _changed(rows: dict[UUID, dict[str, Any]], stored: Stored) -> None:
     event = stored.event
     row = rows.get(event.originator_id)
@@ -137,9 +147,6 @@ def _changed(rows: dict[UUID, dict[str, Any]], stored: Stored) -> None:
             row["version"] = max(row["version"], event.version)
         case "conflict.recorded" | "conflict.opened":
             row["conflicts"] += 1
-        case "conflict.resolved" if event.stamp:
-            row["fields"][event.field] = event.value
-            row["version"] = max(row["version"], event.version)
 
 
 _CORRELATION_HANDLERS = {
@@ -153,10 +160,10 @@ _CORRELATION_HANDLERS = {
             "change.accepted",
             "conflict.recorded",
             "conflict.opened",
-            "conflict.resolved",
         ),
         _changed,
     ),
+    "conflict.resolved": _resolved,
 }
 
 

@@ -91,7 +91,6 @@ class Breakers:
         self._windows: defaultdict[Key, FailureWindow] = defaultdict(FailureWindow)
         self._counting = Lock()
 
-
     def take_probe(self, key: Key) -> bool:
         """Whether this worker is the one to probe."""
         return bool(self._ask(PROBE, PROBE_SECONDS, *key))

@@ -60,6 +60,9 @@ MAY: dict[str, set[str]] = {
     "POST /v1/outbound/{message_id}/skip": OPERATE,
     "POST /v1/outbound/retry": OPERATE,
     "POST /v1/outbound/skip": OPERATE,
+    "GET /v1/conflicts": READ,
+    "GET /v1/conflicts/{number}": READ,
+    "POST /v1/conflicts/{number}/resolve": OPERATE,
     "POST /v1/replays": OPERATE,
     "GET /v1/replays/{replay_id}": READ,
     "POST /v1/replays/{replay_id}/start": OPERATE,
@@ -91,7 +94,7 @@ def _braced(argument: re.Match[str]) -> str:
 def asked(node: Node, route: str, who: str | None) -> Any:
     method, path = route.split()
     path = re.sub(r"\{(correlation|message|replay)_id\}", str(uuid4()), path)
-    path = re.sub(r"\{(sequence|revision)\}", "1", path)
+    path = re.sub(r"\{(sequence|revision|number)\}", "1", path)
     path = re.sub(r"\{[a-z_]+\}", "unheard-of", path)
     return node.call(method, path, who=who)
 

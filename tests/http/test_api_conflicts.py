@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from api_node import DOCUMENT
 
+from rps.domain.correlation import Correlation
+from rps.domain.events import CorrelationLinked
 from rps.workers.worker import Projector
 
 if TYPE_CHECKING:
@@ -24,11 +26,29 @@ def disputed(sharing: Node) -> Node:
     path = "/v1/definitions/incident.shared"
     assert sharing.call("PUT", path, document).status == 200
     assert sharing.call("POST", f"{path}/publish").status == 200
-    sharing.acknowledge(sharing.shared(revision=1))
+    linked(sharing)
     said(sharing, "acme", "INC1", 2, short_description="Printer burns")
     said(sharing, "globex", "T1", 2, summary="Printer smokes")
     project(sharing)
     return sharing
+
+
+def linked(node: Node) -> None:
+    """An incident of acme's, and the ticket that globex made of it."""
+    correlation_id = node.shared(revision=1)
+    correlation = node.application.find(Correlation, correlation_id)
+    assert correlation is not None
+    node.tell(
+        correlation_id,
+        CorrelationLinked,
+        definition=correlation.definition,
+        member="globex",
+        system="globex",
+        table="ticket",
+        record_id="T1",
+        record_revision=None,
+    )
+    node.acknowledge(correlation_id)
 
 
 def said(node: Node, system: str, record_id: str, revision: int, **fields: Any) -> None:
@@ -86,7 +106,7 @@ def test_a_decision_is_sent_and_the_conflict_is_over(disputed: Node) -> None:
     decided = [found[name] for name in ("value", "actor", "reason")]
     assert decided == ["Printer burns", "operator", WHY["reason"]]
     again = resolve(disputed, found["id"], keep="mine")
-    assert (again.status, again.json["type"].rpartition("/")[2]) == (
+    assert (again.status, again.json["type"].rpartition(":")[2]) == (
         409,
         "entry-settled",
     )
@@ -145,7 +165,7 @@ def test_others_see_nothing_and_may_do_nothing(disputed: Node) -> None:
 
 
 def test_what_policy_decided_is_listed_with_the_loser(sharing: Node) -> None:
-    sharing.acknowledge(sharing.shared(revision=1))
+    linked(sharing)
     said(sharing, "acme", "INC1", 2, short_description="Printer burns")
     said(sharing, "globex", "T1", 2, summary="Printer smokes")
     project(sharing)
