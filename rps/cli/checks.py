@@ -26,10 +26,10 @@ RESOLVE_SECONDS = 3.0
 
 PARKED = """
 SELECT domain, system, 'message' AS what, count(*) AS parked, min(detail) AS detail
-FROM outbound_queue WHERE status = 'error' GROUP BY domain, system
+FROM outbound_queue WHERE status = 'error' AND domain <> '' GROUP BY domain, system
 UNION ALL
 SELECT domain, system, 'change', count(*), min(detail)
-FROM inbound_queue WHERE status = 'error' GROUP BY domain, system
+FROM inbound_queue WHERE status = 'error' AND domain <> '' GROUP BY domain, system
 ORDER BY 1, 2, 3
 """
 UNDECIDED = """
@@ -39,11 +39,12 @@ FROM conflicts WHERE state = 'open' GROUP BY domain ORDER BY domain
 """
 WAITING = """
 SELECT domain, system, count(*) AS waiting FROM outbound_queue
-WHERE status IN ('ready', 'uncertain') GROUP BY domain, system
+WHERE status IN ('ready', 'uncertain') AND domain <> '' GROUP BY domain, system
 """
 STALE = """
 SELECT 'receiver' AS kind, count(*) AS stale FROM inbound_queue
-WHERE status = 'ready' AND captured_at < now() - %(seconds)s * interval '1 second'
+WHERE status = 'ready' AND domain <> ''
+  AND captured_at < now() - %(seconds)s * interval '1 second'
 """
 SECRETS = "SELECT domain, name FROM secrets"
 TRIGGER = """

@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 INBOUND = """
 SELECT domain, system, status::text, count(*) AS changes,
        extract(epoch FROM now() - min(captured_at))::float8 AS oldest_seconds
-FROM inbound_queue WHERE status IN ('ready', 'error')
+FROM inbound_queue WHERE status IN ('ready', 'error') AND domain <> ''
 GROUP BY domain, system, status ORDER BY domain, system, status
 """
 OUTBOUND = """
 SELECT domain, system, status::text, count(*) AS messages,
        extract(epoch FROM now() - min(made_at))::float8 AS oldest_seconds,
        max(attempts) AS attempts_most
-FROM outbound_queue WHERE status IN ('ready', 'error', 'uncertain')
+FROM outbound_queue
+WHERE status IN ('ready', 'error', 'uncertain') AND domain <> ''
 GROUP BY domain, system, status ORDER BY domain, system, status
 """
 BREAKERS = """

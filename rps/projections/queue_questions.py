@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 FILTERS: Final[Mapping[str, LiteralString]] = {
-    "status": "q.status = %(status)s::entry_status",
+    # `domain <> ''`: of the indexes over all that is open, which lanes do not use.
+    "status": "q.status = %(status)s::entry_status AND q.domain <> ''",
     "system": "q.system = %(system)s",
     "process_event": "q.process_event = %(process_event)s",
     "correlation_id": "q.correlation_id = %(correlation_id)s",
@@ -64,12 +65,12 @@ COUNTS = """
 SELECT 'inbound' AS queue, domain, system, status::text AS status, count(*) AS entries,
        min(captured_at) AS oldest
 FROM inbound_queue
-WHERE status IN ('ready', 'error')
+WHERE status IN ('ready', 'error') AND domain <> ''
 GROUP BY domain, system, status
 UNION ALL
 SELECT 'outbound', domain, system, status::text, count(*), min(made_at)
 FROM outbound_queue
-WHERE status IN ('ready', 'error', 'uncertain')
+WHERE status IN ('ready', 'error', 'uncertain') AND domain <> ''
 GROUP BY domain, system, status
 """
 OLDEST_DUE = """

@@ -12,12 +12,13 @@ FROM breakers WHERE domain = %(domain)s
 QUEUED = """
 SELECT system, 'inbound' AS queue, status::text AS status, count(*) AS entries
 FROM inbound_queue
-WHERE domain = %(domain)s AND status IN ('ready', 'error')
+WHERE domain = %(domain)s AND status IN ('ready', 'error') AND domain <> ''
 GROUP BY system, status
 UNION ALL
 SELECT system, 'outbound', status::text, count(*)
 FROM outbound_queue
 WHERE domain = %(domain)s AND status IN ('ready', 'error', 'uncertain')
+  AND domain <> ''
 GROUP BY system, status
 """
 PROGRESS = """

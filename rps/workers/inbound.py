@@ -113,6 +113,7 @@ WITH held AS MATERIALIZED (
         UNION ALL
         SELECT o.* FROM outbound_queue o
         WHERE o.domain = ANY(%b::text[]) AND o.status = 'uncertain'
+          AND o.domain <> ''  -- by the index over all that is open
     ) q
     WHERE q.operation = 'create'
     GROUP BY 1, 2, 3, 4
