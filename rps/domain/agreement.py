@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FieldType = Literal["text", "choice", "number", "boolean", "date-time", "tags"]
 Visibility = Literal["public", "internal"]
 Policy = Literal["owner", "newer_wins", "remote_wins", "local_wins", "merge", "manual"]
+Delivery = Literal["each", "latest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,8 @@ class SharedField:
 
     `policy` decides when two members changed it at once: the `owner` member's value,
     the later one, the one that arrives (`remote_wins`), the one the node already
-    holds (`local_wins`), or both (`merge`, tags only); `manual` leaves it to a person
-    and is not offered yet. `values` belongs to choices, `max_length` (characters) to
+    holds (`local_wins`), or both (`merge`, tags only); `manual` leaves it to a person.
+    `values` belongs to choices, `max_length` (characters) to
     texts.
     """
 
@@ -92,18 +93,27 @@ class FieldMap:
 
 @dataclass(frozen=True, slots=True)
 class JournalMap:
-    """A shared journal at one member; `visibility` is who reads it over there."""
+    """A shared journal at one member; `visibility` is who reads it over there. `prefix`
+    goes before each entry that is written there: `{author}` and `{written_at}` in it
+    are the entry's own.
+    """
 
     shared: str
     journal: str
     visibility: Visibility
+    prefix: str = ""
+
+    def to_document(self) -> dict[str, Any]:
+        document = {"journal": self.journal, "visibility": self.visibility}
+        return document | ({"prefix": self.prefix} if self.prefix else {})
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
     """One remote system's table in the definition.
 
-    `fields` and `journals` are keyed by shared name, `by_field` and `by_journal` by
+    `delivery`: `each` change in its order, or what waits as one message with the
+    `latest` values. `fields` and `journals` are keyed by shared name, `by_field` and `by_journal` by
     the member's own.
     """
 
@@ -114,6 +124,7 @@ class Member:
     deliver: tuple[Operation, ...]
     fields: Mapping[str, FieldMap]
     journals: Mapping[str, JournalMap]
+    delivery: Delivery = "each"
     by_field: Mapping[str, FieldMap] = attribute(init=False, repr=False, compare=False)
     by_journal: Mapping[str, JournalMap] = attribute(
         init=False, repr=False, compare=False
@@ -143,10 +154,10 @@ class Member:
             "table": self.table,
             "capture": list(self.capture),
             "deliver": list(self.deliver),
+            "delivery": self.delivery,
             "fields": {name: each.to_document() for name, each in self.fields.items()},
             "journals": {
-                name: {"journal": each.journal, "visibility": each.visibility}
-                for name, each in self.journals.items()
+                name: each.to_document() for name, each in self.journals.items()
             },
         }
 

@@ -49,10 +49,15 @@ DESCRIPTION_MAX = 2000
 OPERATIONS: Final = cast("tuple[Operation, ...]", get_args(Operation))
 FIELD_TYPES: Final = cast("tuple[FieldType, ...]", get_args(FieldType))
 POLICIES: Final = cast("tuple[Policy, ...]", get_args(Policy))
+DELIVERIES: Final = cast("tuple[Delivery, ...]", get_args(Delivery))
 VISIBILITIES: Final = cast("tuple[Visibility, ...]", get_args(Visibility))
 
 SHARED_NAME = matching(
     r"[a-z][a-z0-9_]{0,39}", "a small letter, then up to 39 of a-z, 0-9 and _"
+)
+PREFIX = matching(
+    r"(?:[^{}\x00-\x1f\x7f]|\{author\}|\{written_at\}){1,80}",
+    "up to 80 characters on one line, with {author} and {written_at} where they go",
 )
 MEMBER_NAME = matching(
     r"[a-z][a-z0-9_-]{0,39}", "a small letter, then up to 39 of a-z, 0-9, _ and -"
@@ -159,7 +164,9 @@ def _shared_journal(name: str, section: Section) -> SharedJournal:
 
 
 def _member(name: str, section: Section, shared: Mapping[str, SharedJournal]) -> Member:
-    section.only("system", "table", "capture", "deliver", "fields", "journals")
+    section.only(
+        *("system", "table", "capture", "deliver", "delivery", "fields", "journals")
+    )
     fields = section.section("fields")
     journals = section.section("journals")
     return Member(
@@ -168,6 +175,7 @@ def _member(name: str, section: Section, shared: Mapping[str, SharedJournal]) ->
         table=section.text("table", REMOTE_NAME),
         capture=_operations(section, "capture", OPERATIONS),
         deliver=_operations(section, "deliver", ("create", "update")),
+        delivery=section.word("delivery", DELIVERIES, "each"),
         fields={
             each: _field_map(each, fields.section(each, short_for="field"))
             for each in fields.names(SHARED_NAME, FIELDS_MAX)
@@ -204,9 +212,10 @@ def _field_map(shared: str, section: Section) -> FieldMap:
 def _journal_map(
     shared: str, section: Section, journal: SharedJournal | None
 ) -> JournalMap:
-    section.only("journal", "visibility")
+    section.only("journal", "visibility", "prefix")
     name = section.text("journal", REMOTE_NAME)
     visibility = section.optional_word("visibility", VISIBILITIES)
     if visibility is None:
         visibility = seen_by(name, journal.visibility if journal else "internal")
-    return JournalMap(shared, name, visibility)
+    prefix = section.optional_text("prefix", PREFIX) or ""
+    return JournalMap(shared, name, visibility, prefix)

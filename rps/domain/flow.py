@@ -176,12 +176,19 @@ def outbound_entries(
                 JournalEntry(
                     id=entry["id"],
                     journal=each.journal,
-                    text=entry["text"],
+                    text=_prefixed(each.prefix, entry),
                     author=entry.get("author", ""),
                     written_at=entry.get("written_at", ""),
                 )
             )
     return tuple(written)
+
+
+def _prefixed(prefix: str, entry: Entry) -> str:
+    """The text as a system shows it that has no place for who wrote it and when."""
+    said = prefix.replace("{author}", entry.get("author") or "?")
+    said = said.replace("{written_at}", entry.get("written_at") or "?")
+    return f"{said}{entry['text']}"
 
 
 def epoch_milliseconds(text: str) -> int | None:

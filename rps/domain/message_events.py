@@ -127,7 +127,8 @@ class MessageSkipped(Event):
 
 
 class MessageRevised(Event):
-    """A message not yet delivered, made anew after its member's record moved."""
+    """A message not yet delivered, made anew: its member's record moved, or later ones
+    were put together with it."""
 
     TOPIC = "message.revised"
 
@@ -147,6 +148,7 @@ class MessageRevised(Event):
         if message := aggregate.pending.get(self.message_id):
             message.generation, message.failed = self.generation, ""
             message.operation, message.entries = self.operation, self.entries
+            message.origin, message.hop = self.origin, self.hop
             message.fields, message.versions = dict(self.fields), dict(self.versions)
 
 

@@ -24,8 +24,8 @@ from rps.domain.delivery import (
 from rps.domain.remote_system import RemoteSystem
 from rps.workers.breaker import STANDING, Breakers, Standing
 from rps.workers.committer import Committer
+from rps.workers.latest import caught_up
 from rps.workers.lanes import ClaimedOut, Heartbeat, Lanes, Room
-from rps.workers.outbound import AHEAD as READ_AHEAD
 from rps.workers.outbound import read
 from rps.workers.sending import Sending
 from rps.workers.turns import Turns
@@ -215,7 +215,7 @@ class Deliverer:
         lanes = read(self._application.recorder.questions, claimed)
         found = {lane.claimed for lane in lanes}
         self._return(lane for lane in claimed if lane not in found)
-        return lanes
+        return caught_up(self._application, lanes, self._clock)
 
     def _return(self, claimed: Iterable[ClaimedOut]) -> None:
         self.lanes.give_back(
@@ -245,7 +245,7 @@ class Deliverer:
         return (
             lane.look != self._looks
             or not lane.is_done
-            or len(lane.messages) == READ_AHEAD
+            or lane.may_be_cut
         )
 
     def _wait(self, key: Key, lanes: list[Lane]) -> None:

@@ -58,6 +58,8 @@ class Lane:
     revision: str | None
     probe: bool = False
     at: int = 0
+    may_be_cut: bool = False
+    """There may be messages behind those that were read."""
     look: int = 0
     """Of the deliverer, when it claimed the lane."""
     is_done: bool = False
@@ -141,7 +143,9 @@ class Attempt:
         )
 
 
-def read(questions: Questions, claimed: Sequence[ClaimedOut]) -> list[Lane]:
+def read(
+    questions: Questions, claimed: Sequence[ClaimedOut], ahead: int = AHEAD
+) -> list[Lane]:
     """The next messages of each claimed lane; lanes that have none are left out."""
     if not claimed:
         return []
@@ -149,13 +153,14 @@ def read(questions: Questions, claimed: Sequence[ClaimedOut]) -> list[Lane]:
     lanes_asked = columns(
         ("uuid", "text"), [(lane.correlation_id, lane.member) for lane in claimed]
     )
-    for row in questions.ask(MESSAGES, *lanes_asked, AHEAD):
+    for row in questions.ask(MESSAGES, *lanes_asked, ahead):
         found[(row[1], row[6])].append(row)
     lanes = []
     for lane in claimed:
         if rows := found.get((lane.correlation_id, lane.member)):
             messages = [_message(row) for row in rows]
-            lanes.append(Lane(lane, messages, rows[0][15], rows[0][16]))
+            cut = len(rows) == ahead
+            lanes.append(Lane(lane, messages, *rows[0][15:17], may_be_cut=cut))
     return lanes
 
 

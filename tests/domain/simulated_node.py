@@ -24,6 +24,7 @@ from rps.domain.delivery import (
     Write,
 )
 from rps.workers import outcomes
+from rps.workers.latest import combined
 from rps.workers.scene import Message, Scene
 
 if TYPE_CHECKING:
@@ -197,6 +198,7 @@ class Node:
         if head.status == "error" or not head.is_due:
             return False
         suspect, lane.is_interrupted = lane.is_interrupted, False
+        self._put_together(name, is_suspect=suspect)
         remote = self.remotes[name]
         scene = self._scene(head, name)
         write = self._write(scene, name)
@@ -248,6 +250,14 @@ class Node:
         if isinstance(answer, Delivered) and not remote.is_conditional:
             recorded += outcomes.seen_beside(scene, write, answer)
         self.append(recorded)
+
+    def _put_together(self, name: str, *, is_suspect: bool) -> None:
+        if self.definition.members[name].delivery == "latest":
+            rows = [row for row in self.lanes[name].rows if row.status in OPEN]
+            messages = [self._scene(row, name).message for row in rows]
+            self.append(
+                combined(messages, self.clock(), first_is_free=not is_suspect)
+            )
 
     def _settle(self, name: str, scene: Scene, write: Write) -> bool:
         settlement = self.remotes[name].settle(write)

@@ -42,7 +42,9 @@ POLICIES: dict[str, dict[str, Any]] = {
 
 
 @cache
-def definition_of(policies: str, *, deletes: bool) -> Definition:
+def definition_of(
+    policies: str, *, deletes: bool, latest: frozenset[str] = frozenset()
+) -> Definition:
     kinds = {"tags": "tags"}
     deliver = ["create", "update", "delete"] if deletes else ["create", "update"]
     return parse(
@@ -58,6 +60,7 @@ def definition_of(policies: str, *, deletes: bool) -> Definition:
                     "table": "record",
                     "capture": ["create", "update", "delete"],
                     "deliver": deliver,
+                    "delivery": "latest" if name in latest else "each",
                     "fields": {
                         each: {"field": each, "truncate": CUT[each]}
                         if name == "c" and each in CUT
@@ -87,13 +90,22 @@ class Simulation:
     """One schedule. The seed decides everything."""
 
     def __init__(
-        self, grade: str, seed: int, *, deletes: bool = False, manual: bool = False
+        self,
+        grade: str,
+        seed: int,
+        *,
+        deletes: bool = False,
+        manual: bool = False,
+        latest: bool = False,
     ) -> None:
         self.random = Random(f"{grade}{seed}")
         self.grade, self.seconds, self.number = grade, 0, 0
         self.deletes, self.manual = deletes, manual
         policies = "manual" if manual else self.random.choice(("newer", "mixed"))
-        self.definition = definition_of(policies, deletes=deletes)
+        wanting = [name for name in MEMBERS if latest and self.random.random() < 0.6]
+        self.definition = definition_of(
+            policies, deletes=deletes, latest=frozenset(wanting)
+        )
         self.remotes = {name: self._remote(name) for name in MEMBERS}
         self.node = Node(self.definition, self.remotes, self._now)
         self.entries: list[str] = []

@@ -32,18 +32,16 @@ FOUND = [
 ]
 
 
-def run(
-    grade: str, seed: int, *, deletes: bool = False, manual: bool = False
-) -> Result:
+def run(grade: str, seed: int, **what: bool) -> Result:
     """Run one schedule; whatever goes wrong names the seed."""
     try:
-        result = checked(Simulation(grade, seed, deletes=deletes, manual=manual))
+        result = checked(Simulation(grade, seed, **what))
     except Exception as error:
-        error.add_note(f"Simulation({grade!r}, {seed}, {deletes=}, {manual=})")
+        error.add_note(f"Simulation({grade!r}, {seed}, **{what})")
         raise
     if grade in "AB" and (result.lost or result.late):
         result.problems.append(f"{result.lost} lost, {result.late} late")
-    assert not result.problems, f"{grade} {seed} {deletes=}: {result.problems}"
+    assert not result.problems, f"{grade} {seed} {what}: {result.problems}"
     assert result.deliveries <= DELIVERIES_MAX
     return result
 
@@ -80,3 +78,11 @@ def test_what_went_wrong_once_is_right(grade: str, seed: int, deletes: bool) -> 
 def test_copies_agree_once_people_have_decided_what_is_left_to_them(grade: str) -> None:
     results = [run(grade, seed, manual=True) for seed in range(SCHEDULES // 5)]
     assert sum(result.edits for result in results) > 5 * len(results)
+
+
+@pytest.mark.parametrize("grade", "ABCD")
+def test_copies_agree_where_members_want_the_latest_only(grade: str) -> None:
+    for seed in range(SCHEDULES // 5):
+        run(grade, seed, latest=True)
+    for seed in range(SCHEDULES // 20):
+        run(grade, seed, latest=True, deletes=True)

@@ -157,6 +157,12 @@ SENSE = [
     ("/members/acme/fields/dew", "x", [("/members/acme/fields/dew", "unknown-field")]),
     ("/members/acme/journals/note", "x", "unknown-journal"),
     (
+        "/members/acme/journals/comments",
+        {"journal": "comments", "prefix": "{who}: "},
+        "bad-text",
+    ),
+    ("/members/acme/delivery", "newest", "unknown-word"),
+    (
         "/members/acme/fields/effort",
         "due_date",
         [("/members/acme/fields/due", "remote-name-twice")],

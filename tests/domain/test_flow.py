@@ -312,6 +312,21 @@ def test_entries_go_out_under_the_members_journal_names() -> None:
     )
 
 
+def test_a_prefix_says_who_wrote_it_where_the_system_cannot() -> None:
+    said = "[{author}, {written_at}] "
+    journal = JournalMap("comments", "notes", "public", said)
+    member, definition = with_journal(journal)
+
+    named, unnamed = flow.outbound_entries(
+        member,
+        definition,
+        [entry("comments"), {**entry("comments", 2), "author": "", "text": "{author}"}],
+    )
+
+    assert named.text == "[ada, 2026-11-24T10:00:00Z] hello"
+    assert unnamed.text == "[?, 2026-11-24T10:00:00Z] {author}"
+
+
 def test_a_member_is_told_only_the_journals_it_maps() -> None:
     entries = [entry("comments", 1), entry("approvals", 2)]
 
