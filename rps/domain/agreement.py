@@ -113,8 +113,8 @@ class Member:
     """One remote system's table in the definition.
 
     `delivery`: `each` change in its order, or what waits as one message with the
-    `latest` values. `fields` and `journals` are keyed by shared name, `by_field` and `by_journal` by
-    the member's own.
+    `latest` values. `fields` and `journals` are keyed by shared name, `by_field` and
+    `by_journal` by the member's own.
     """
 
     name: str

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, cast, get_args
 
 from rps.domain.agreement import (
     Definition,
+    Delivery,
     FieldMap,
     FieldType,
     JournalMap,

@@ -24,8 +24,8 @@ from rps.domain.delivery import (
 from rps.domain.remote_system import RemoteSystem
 from rps.workers.breaker import STANDING, Breakers, Standing
 from rps.workers.committer import Committer
-from rps.workers.latest import caught_up
 from rps.workers.lanes import ClaimedOut, Heartbeat, Lanes, Room
+from rps.workers.latest import caught_up
 from rps.workers.outbound import read
 from rps.workers.sending import Sending
 from rps.workers.turns import Turns
@@ -242,11 +242,7 @@ class Deliverer:
     def _may_be_due(self, lane: Lane) -> bool:
         """Whether there may be a message that nobody could claim while we held its
         lane: it came since, was behind those we read, or has to go again."""
-        return (
-            lane.look != self._looks
-            or not lane.is_done
-            or lane.may_be_cut
-        )
+        return lane.look != self._looks or not lane.is_done or lane.may_be_cut
 
     def _wait(self, key: Key, lanes: list[Lane]) -> None:
         if not self._turns.put(key, lanes):

@@ -134,9 +134,7 @@ def _recorded(
     return lanes[0] if lanes else None
 
 
-def _about(
-    message: Message, fact: type[Event], now: datetime, **fields: Any
-) -> Event:
+def _about(message: Message, fact: type[Event], now: datetime, **fields: Any) -> Event:
     made: Any = fact
     event: Event = made(
         originator_id=message.correlation_id,

@@ -160,7 +160,8 @@ def read(
         if rows := found.get((lane.correlation_id, lane.member)):
             messages = [_message(row) for row in rows]
             cut = len(rows) == ahead
-            lanes.append(Lane(lane, messages, *rows[0][15:17], may_be_cut=cut))
+            record_id, revision = rows[0][15:17]
+            lanes.append(Lane(lane, messages, record_id, revision, may_be_cut=cut))
     return lanes
 
 

@@ -255,9 +255,7 @@ class Node:
         if self.definition.members[name].delivery == "latest":
             rows = [row for row in self.lanes[name].rows if row.status in OPEN]
             messages = [self._scene(row, name).message for row in rows]
-            self.append(
-                combined(messages, self.clock(), first_is_free=not is_suspect)
-            )
+            self.append(combined(messages, self.clock(), first_is_free=not is_suspect))
 
     def _settle(self, name: str, scene: Scene, write: Write) -> bool:
         settlement = self.remotes[name].settle(write)
