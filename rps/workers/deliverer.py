@@ -31,7 +31,7 @@ from rps.workers.sending import Sending
 from rps.workers.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from datetime import datetime
 
     from rps.application import RemoteProcessSync
@@ -150,7 +150,7 @@ class Deliverer:
             claimed = [ClaimedOut(*row) for answer in answers for row in answer]
             if not rows and configuration.current is before:
                 return rooms, set(), claimed
-            self._return(claimed)
+            self.lanes.leave(claimed)
         self._standing = Standing.of(rows)
         rooms, probes = self._rooms()
         return rooms, probes, self.lanes.claim_out(rooms)
@@ -214,20 +214,14 @@ class Deliverer:
     def _read(self, claimed: list[ClaimedOut]) -> list[Lane]:
         lanes = read(self._application.recorder.questions, claimed)
         found = {lane.claimed for lane in lanes}
-        self._return(lane for lane in claimed if lane not in found)
+        # Where nothing waits, nothing can have been sent.
+        empty = [c._replace(interrupted=False) for c in claimed if c not in found]
+        self.lanes.leave(empty)
         return caught_up(self._application, lanes, self._clock)
-
-    def _return(self, claimed: Iterable[ClaimedOut]) -> None:
-        self.lanes.give_back(
-            [
-                (lane.correlation_id, "out", lane.member, lane.epoch, 0.0)
-                for lane in claimed
-            ]
-        )
 
     def _give_back(self, lanes: list[Lane]) -> None:
         """Those that were claimed and will not be sent."""
-        self._return(lane.claimed for lane in lanes)
+        self.lanes.leave([lane.claimed for lane in lanes])
         self._end(lanes)
 
     def _end(self, lanes: list[Lane]) -> None:

@@ -74,6 +74,11 @@ SET holder = NULL, leased_until = NULL,
     not_before = clock_timestamp() + %b * interval '1 second'
 WHERE (correlation_id, direction, member, epoch) = (%b, %b, %b, %b)
 """
+# As if its last holder had died with it, which may have sent its message.
+LEAVE = """
+UPDATE lanes SET holder = 'nobody', leased_until = clock_timestamp()
+WHERE (correlation_id, direction, member, epoch) = (%b, %b, %b, %b)
+"""
 BEAT = """
 UPDATE lanes l SET leased_until = clock_timestamp() + %b * interval '1 second'
 FROM (SELECT correlation_id, direction, member FROM lanes
@@ -141,6 +146,20 @@ class Lanes:
         locks them in another order."""
         for *lane, pause in lanes:
             self._run(GIVE_BACK, pause, *lane)
+
+    def leave(self, lanes: Sequence[ClaimedOut]) -> None:
+        """Let go of lanes that were claimed and not sent; those that were interrupted
+        before stay so for whoever claims them next."""
+        self.give_back(
+            [
+                (lane.correlation_id, "out", lane.member, lane.epoch, 0.0)
+                for lane in lanes
+                if not lane.interrupted
+            ]
+        )
+        for lane in lanes:
+            if lane.interrupted:
+                self._run(LEAVE, lane.correlation_id, "out", lane.member, lane.epoch)
 
     def beat(self) -> None:
         self._run(BEAT, LEASE_SECONDS, self.holder)

@@ -370,3 +370,23 @@ def test_a_slow_system_does_not_hold_up_its_neighbour(workplace: Workplace) -> N
     while any(status == "ready" for status, *_ in workplace.messages()):
         workplace.settle()
     assert len(zenith.applied) == 20
+
+
+def test_a_lane_that_went_back_unsent_is_still_suspect(workplace: Workplace) -> None:
+    """Who died with it may have sent its message; that is not forgotten when a breaker
+    turns out to be open just after the lane was claimed."""
+    zenith = workplace.trackers["zenith"] = Tracker(dedupe=False)
+    workplace.title("one")
+    workplace.receive()
+    workplace.ask(
+        "UPDATE lanes SET holder = 'dead', epoch = epoch + 1,"
+        " leased_until = now() - interval '1 second' WHERE direction = 'out'"
+    )
+    workplace.ask(
+        "INSERT INTO breakers (domain, system, trips, open_until, reason)"
+        " VALUES ('top', 'zenith', 1, now() + interval '1 hour', 'down')"
+    )
+    assert workplace.deliver() == 0
+    workplace.ask("DELETE FROM breakers")
+    workplace.deliver()
+    assert (len(zenith.settled), subjects(zenith)) == (1, ["one"])

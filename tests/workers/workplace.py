@@ -219,7 +219,7 @@ class Workplace:
         while started := worker.work():
             lanes += started
             for _ in range(started):
-                assert self._finished.acquire(timeout=30)
+                assert self._finished.acquire(timeout=30), repr(worker._broken)
         return lanes
 
     def settle(self) -> None:
