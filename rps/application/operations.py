@@ -10,6 +10,7 @@ from rps.domain.correlation import Correlation
 from rps.domain.flow import MappingRefused
 from rps.domain.replay import Replay
 from rps.log.append import Append, Appended, Fence
+from rps.projections.conflict_questions import ConflictQuestions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rps.domain.aggregate import Event
     from rps.domain.conflicts import Keep
     from rps.projections.lookup import QueuedChange, QueuedMessage, Selector
+    from rps.projections.questions import Row
 
 LANES_MAX = 10_000
 
@@ -61,6 +63,7 @@ class Operations:
     def __init__(self, application: RemoteProcessSync, leases: Leases) -> None:
         self._application = application
         self._leases = leases
+        self._conflicts = ConflictQuestions(application.datastore)
 
     def retry_message(
         self, domain: str, message_id: UUID, reason: str, actor: str, now: datetime
@@ -122,12 +125,17 @@ class Operations:
             lambda c: c.skip_change(sequence, change.change_id, reason, actor, now),
         )
 
+    def conflict(self, domain: str, number: int) -> Row:
+        """The conflict at that position of the log. NotFound."""
+        found = self._conflicts.conflict(domain, number)
+        if found is None:
+            raise NotFound(f"no conflict {number} in {domain}")
+        return found
+
     def resolve_conflict(
         self,
         domain: str,
-        correlation_id: UUID,
-        member: str,
-        field: str,
+        number: int,
         keep: Keep,
         other: Any,
         reason: str,
@@ -135,12 +143,14 @@ class Operations:
         now: datetime,
     ) -> None:
         """Decide an open conflict and tell who lacks the value. Between two judgements,
-        so that what is decided about is what is shared. NotOpen, LaneBusy,
+        so that what is decided about is what is shared. NotFound, NotOpen, LaneBusy,
         ValueRefused."""
+        found = self.conflict(domain, number)
+        if found["state"] != "open":
+            raise NotOpen(f"the conflict is {found['state']}")
+        member, field = found["member"], found["field"]
 
         def tell(correlation: Correlation) -> None:
-            if correlation.domain != domain:
-                raise NotFound(f"no correlation {correlation_id}")
             configuration = self._application.configuration.refresh()
             revision, definition = configuration.newest(UUID(correlation.definition), 1)
             correlation.resolve(
@@ -148,7 +158,7 @@ class Operations:
             )
 
         try:
-            self._on_lane(correlation_id, "in", "", tell)
+            self._on_lane(found["correlation_id"], "in", "", tell)
         except ConflictUnknown as settled:
             raise NotOpen(str(settled)) from None
         except MappingRefused as refused:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import click
 
-from rps.application.operations import NotFound, NotOpen
 from rps.cli.session import identifier, open_session
 from rps.cli.terminal import domain_option, output_option, say, show, show_json
 from rps.http.timeline import Timelines
 from rps.projections.conflict_questions import ConflictQuestions
-
-if TYPE_CHECKING:
-    from rps.cli.session import Session
 
 COLUMNS = ("id", "state", "member", "field", "base", "mine", "theirs", "correlation_id")
 LATEST = 100
@@ -42,7 +38,9 @@ def list_conflicts(
     if correlation:
         wanted["correlation_id"] = identifier(correlation)
     with open_session() as session:
-        rows = _questions(session).found(domain, wanted, LATEST)
+        rows = ConflictQuestions(session.application.datastore).found(
+            domain, wanted, LATEST
+        )
     for row in rows if output == "table" else ():
         row.update({name: _short(row[name]) for name in ("base", "mine", "theirs")})
     show(rows, COLUMNS, output, empty="no conflicts")
@@ -55,7 +53,7 @@ def list_conflicts(
 def show_conflict(number: int, domain: str, output: str) -> None:
     """Show both sides of a conflict, who wrote them and when."""
     with open_session() as session:
-        found = _found(session, domain, number)
+        found = session.operations.conflict(domain, number)
         found |= Timelines(session.application).both_sides(domain, found)
     if output == "json":
         show_json(found)
@@ -99,14 +97,9 @@ def resolve(
     if (keep is None) == (value is None):
         raise click.UsageError("say --keep mine, --keep theirs, or give a --value")
     with open_session() as session:
-        found = _found(session, domain, number)
-        if found["state"] != "open":
-            raise NotOpen(f"the conflict is {found['state']}")
         session.operations.resolve_conflict(
             domain,
-            found["correlation_id"],
-            found["member"],
-            found["field"],
+            number,
             keep or "other",
             None if value is None else _given(value),
             reason,
@@ -114,17 +107,6 @@ def resolve(
             session.now,
         )
     say("resolved")
-
-
-def _questions(session: Session) -> ConflictQuestions:
-    return ConflictQuestions(session.application.datastore)
-
-
-def _found(session: Session, domain: str, number: int) -> dict[str, Any]:
-    found = _questions(session).conflict(domain, number)
-    if found is None:
-        raise NotFound(f"no conflict {number} in {domain}")
-    return dict(found)
 
 
 def _by(author: dict[str, Any] | None) -> dict[str, Any]:

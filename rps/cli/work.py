@@ -52,7 +52,7 @@ def work(kinds: tuple[tuple[str, int], ...], parent: int | None) -> None:
 @click.command(hidden=True)
 @click.argument("kind", type=click.Choice(KINDS))
 def worker(kind: str) -> None:
-    """Run one worker; the supervisor starts these."""
+    """Run one worker, where something else starts it again when it dies."""
     config = Config.from_environ()
     if not config.database_url:
         raise click.UsageError("RPS_DATABASE_URL is not set: use rps work")

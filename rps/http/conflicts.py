@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from rps.application.operations import NotFound, NotOpen
-from rps.http import cursor
 from rps.http.access import principal
 from rps.http.answers import answer, page
-from rps.http.inputs import REASON_MAX, Page, Shape, Text, body, query
+from rps.http.inputs import REASON_MAX, Page, Shape, Text, body, paged
 from rps.http.routes import OPERATORS, READERS, allowed, route
 from rps.http.timeline import Timelines
 from rps.projections.conflict_questions import ConflictQuestions
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     from flask import Response
 
     from rps.http.parts import Parts
-    from rps.projections.questions import Row
 
 STATES = ("open", "resolved", "superseded", "decided")
 NUMBER = "<int(max=9223372036854775807):number>"
@@ -62,11 +59,9 @@ class Conflicts:
     )
     @allowed(*READERS)
     def list_conflicts(self) -> Response:
-        asked = query(Which())
-        limit = cursor.limit(asked.pop("limit", None))
-        after = asked.pop("cursor", None)
+        asked, limit, after = paged(Which(), (int,))
         if after is not None:
-            (asked["before"],) = cursor.decode(after, (int,))
+            (asked["before"],) = after
         rows = self._questions.found(principal().domain, asked, limit + 1)
         return page("conflicts", rows, limit, ["id"])
 
@@ -78,8 +73,9 @@ class Conflicts:
     )
     @allowed(*READERS)
     def get_conflict(self, number: int) -> Response:
-        found = self._found(number)
-        return answer(found | self._timelines.both_sides(principal().domain, found))
+        domain = principal().domain
+        found = self._operations.conflict(domain, number)
+        return answer(found | self._timelines.both_sides(domain, found))
 
     @route(
         "POST",
@@ -90,14 +86,10 @@ class Conflicts:
     )
     @allowed(*OPERATORS)
     def resolve_conflict(self, number: int) -> Response:
-        decision, who, found = body(Decision()), principal(), self._found(number)
-        if found["state"] != "open":
-            raise NotOpen(f"the conflict is {found['state']}")
+        decision, who = body(Decision()), principal()
         self._operations.resolve_conflict(
             who.domain,
-            found["correlation_id"],
-            found["member"],
-            found["field"],
+            number,
             decision.get("keep", "other"),
             decision.get("value"),
             decision["reason"],
@@ -105,9 +97,3 @@ class Conflicts:
             self._clock(),
         )
         return answer({"result": "resolved"})
-
-    def _found(self, number: int) -> Row:
-        found = self._questions.conflict(principal().domain, number)
-        if found is None:
-            raise NotFound(f"no conflict {number}")
-        return found

@@ -11,7 +11,7 @@ from werkzeug.exceptions import PreconditionFailed, UnsupportedMediaType
 
 from rps.domain.canonical import instant
 from rps.domain.problem import Findings
-from rps.http import json_body
+from rps.http import cursor, json_body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -151,6 +151,19 @@ def query(shape: Schema) -> dict[str, Any]:
         name, messages = next(iter(_by_name(error.messages).items()))
         raise QueryRefused(str(name), str(messages[0])) from None
     return loaded
+
+
+def paged(
+    shape: Page, kinds: tuple[type[int], ...]
+) -> tuple[dict[str, Any], int, tuple[int, ...] | None]:
+    """What a list is asked: filters, limit, and after which row it goes on, as its
+    values of `kinds`; None at the beginning."""
+    asked = query(shape)
+    limit = cursor.limit(asked.pop("limit", None))
+    text = asked.pop("cursor", None)
+    if text is None:
+        return asked, limit, None
+    return asked, limit, tuple(int(value) for value in cursor.decode(text, kinds))
 
 
 def _by_name(messages: Any) -> Mapping[str, Any]:

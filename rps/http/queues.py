@@ -9,10 +9,9 @@ from marshmallow import fields, validate
 
 from rps.application.operations import LaneBusy, NotFound, NotOpen
 from rps.domain.correlation import MessageUnknown
-from rps.http import cursor
 from rps.http.access import principal
 from rps.http.answers import answer, page
-from rps.http.inputs import REASON_MAX, STATUSES, Page, Reason, Shape, Text, body, query
+from rps.http.inputs import REASON_MAX, STATUSES, Page, Reason, Shape, Text, body, paged
 from rps.http.routes import OPERATORS, READERS, allowed, route
 from rps.log.append import LeaseLost, VersionTaken
 from rps.projections.queue_questions import QueueQuestions
@@ -80,7 +79,7 @@ class Queues:
     )
     @allowed(*READERS)
     def list_inbound(self) -> Response:
-        asked, limit, after = _page(Entries(), (int,))
+        asked, limit, after = paged(Entries(), (int,))
         rows = self._questions.inbound(
             principal().domain, asked, after[0] if after else 0, limit + 1
         )
@@ -95,7 +94,7 @@ class Queues:
     )
     @allowed(*READERS)
     def list_outbound(self) -> Response:
-        asked, limit, after = _page(Entries(), (int, int))
+        asked, limit, after = paged(Entries(), (int, int))
         domain = principal().domain
         rows = self._questions.outbound(
             domain, asked, (after[0], after[1]) if after else (0, -1), limit + 1
@@ -206,17 +205,6 @@ def _told(say: Callable[[], None], done: str) -> str:
     except (NotOpen, NotFound, MessageUnknown):
         return "settled before"
     return done
-
-
-def _page(
-    shape: Page, kinds: tuple[type[int], ...]
-) -> tuple[dict[str, Any], int, tuple[int, ...] | None]:
-    asked = query(shape)
-    limit = cursor.limit(asked.pop("limit", None))
-    text = asked.pop("cursor", None)
-    if text is None:
-        return asked, limit, None
-    return asked, limit, tuple(int(value) for value in cursor.decode(text, kinds))
 
 
 def _inbound(row: Row) -> Row:

@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from rps.domain import events
-from rps.log.append import NEXT, Append, Appended, Fence, LeaseLost
+from rps.log.append import Append, Appended, Fence, LeaseLost
 from rps.workers.lanes import LEASE_SECONDS
 from rps.workers.outbound import read
 
@@ -54,8 +54,7 @@ def combined(
         versions |= message.versions
         entries += message.entries
         origin |= dict.fromkeys(message.origin)
-    made = _about(
-        first,
+    made = first.about(
         events.MessageRevised,
         now,
         generation=first.generation + 1,
@@ -69,8 +68,7 @@ def combined(
         reason=f"put together with {len(group) - 1} later ones",
     )
     skipped = [
-        _about(
-            message,
+        message.about(
             events.MessageSkipped,
             now,
             reason=f"put together with message {first.message_id}",
@@ -87,19 +85,19 @@ def caught_up(
 ) -> list[Lane]:
     """The lanes with what is to be put together put together; without those that
     somebody else has by now."""
-    wanted = [lane for lane in lanes if _wants_latest(application, lane)]
-    if not wanted:
-        return lanes
-    kept = {id(lane): lane for lane in lanes}
-    for lane in wanted:
-        now: Lane | None = lane
-        while now is not None and (made := _combined(now, clock())):
-            now = _recorded(application, now, made)
-        if now is None:
-            del kept[id(lane)]
-        else:
-            kept[id(lane)] = now
-    return list(kept.values())
+    found = (_caught_up(application, lane, clock) for lane in lanes)
+    return [lane for lane in found if lane is not None]
+
+
+def _caught_up(
+    application: RemoteProcessSync, lane: Lane, clock: Callable[[], datetime]
+) -> Lane | None:
+    if not _wants_latest(application, lane):
+        return lane
+    now: Lane | None = lane
+    while now is not None and (made := _combined(now, clock())):
+        now = _recorded(application, now, made)
+    return now
 
 
 def _wants_latest(application: RemoteProcessSync, lane: Lane) -> bool:
@@ -132,17 +130,3 @@ def _recorded(
         raise outcome
     lanes = read(application.recorder.questions, [claimed], READ_AHEAD)
     return lanes[0] if lanes else None
-
-
-def _about(message: Message, fact: type[Event], now: datetime, **fields: Any) -> Event:
-    made: Any = fact
-    event: Event = made(
-        originator_id=message.correlation_id,
-        originator_version=NEXT,
-        timestamp=now,
-        domain=message.domain,
-        message_id=str(message.message_id),
-        member=message.member,
-        **fields,
-    )
-    return event

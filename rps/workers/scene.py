@@ -47,6 +47,21 @@ class Message:
             return str(self.message_id)
         return f"{self.message_id}-{self.generation}"
 
+    def event(self, fact: type[Event], at: datetime, **fields: Any) -> Event:
+        """What happened to its correlation, at the stream's next version."""
+        event: Event = cast("Any", fact)(
+            originator_id=self.correlation_id,
+            originator_version=NEXT,
+            timestamp=at,
+            **{"domain": self.domain, **fields},
+        )
+        return event
+
+    def about(self, fact: type[Event], at: datetime, **fields: Any) -> Event:
+        """What happened to the message itself."""
+        about = {"message_id": str(self.message_id), "member": self.member}
+        return self.event(fact, at, **about, **fields)
+
 
 @dataclass(slots=True)
 class Scene:
@@ -70,18 +85,7 @@ class Scene:
         return self.message.attempts + (0 if self.probe else 1)
 
     def event(self, fact: type[Event], **fields: Any) -> Event:
-        event: Event = cast("Any", fact)(
-            originator_id=self.message.correlation_id,
-            originator_version=NEXT,
-            timestamp=self.now,
-            **{"domain": self.message.domain, **fields},
-        )
-        return event
+        return self.message.event(fact, self.now, **fields)
 
     def about(self, fact: type[Event], **fields: Any) -> Event:
-        return self.event(
-            fact,
-            message_id=str(self.message.message_id),
-            member=self.message.member,
-            **fields,
-        )
+        return self.message.about(fact, self.now, **fields)
