@@ -23,7 +23,8 @@ class Config:
     """`database_url` empty means: run the embedded PostgreSQL under `data_dir`.
 
     `allow_networks` lists private networks that deliveries may go to; without it only
-    public addresses over https are reached.
+    public addresses over https are reached. `public_url` is where other nodes reach
+    this one's API, "" where nobody said.
     """
 
     database_url: str
@@ -31,6 +32,7 @@ class Config:
     host: str
     port: int
     allow_networks: tuple[Network, ...]
+    public_url: str
     api_processes: int
     api_threads: int
     deliverer_threads: int
@@ -66,6 +68,7 @@ class Config:
             host=env.get("RPS_HOST", "127.0.0.1"),
             port=number("RPS_PORT", 8080, 1, 65535),
             allow_networks=networks(),
+            public_url=env.get("RPS_PUBLIC_URL", ""),
             api_processes=number("RPS_API_PROCESSES", 2, 1, 64),
             api_threads=number("RPS_API_THREADS", 32, 1, 256),
             deliverer_threads=number("RPS_DELIVERER_THREADS", 64, 1, 256),

@@ -17,7 +17,7 @@ from rps.application.configuration import ConfigurationReader
 from rps.domain.account import Account
 from rps.domain.document import parse
 from rps.domain.process_sync_definition import ProcessSyncDefinition
-from rps.domain.remote_system import RemoteSystem
+from rps.domain.remote_system import ConnectorFixed, RemoteSystem
 from rps.domain.tenancy import Domain
 from rps.log.mapper import EventMapper
 from rps.log.recorder import LogFactory, LogRecorder
@@ -60,6 +60,7 @@ rather read them whole, and keeps such a plan while they grow: measured at 5 ms 
 server's time a change instead of one."""
 
 CLOSE_BREAKER = "DELETE FROM breakers WHERE domain = %b AND system = %b RETURNING trips"
+END_PAUSE = "DELETE FROM breakers WHERE domain = %b AND system = %b AND trips = 0"
 
 SERVING_ROLE = "rps_serving"
 
@@ -229,9 +230,11 @@ class RemoteProcessSync(Application[UUID]):
         actor: str,
         now: datetime,
     ) -> tuple[RemoteSystem, bool]:
-        """Register or change a system; True where it is new."""
+        """Register or change a system; True where it is new. ConnectorFixed."""
         system = self.find(RemoteSystem, RemoteSystem.id_of(domain, name))
         made = system is None
+        if system is not None and system.connector != connector:
+            raise ConnectorFixed(f"{name} is a {system.connector} system")
         if system is None:
             system = RemoteSystem.registered(
                 domain, name, connector, description, settings, actor, now
@@ -249,6 +252,11 @@ class RemoteProcessSync(Application[UUID]):
         with self.datastore.get_connection() as conn:
             conn.execute(CLOSE_BREAKER, (system.domain, system.name))
         return system
+
+    def end_pause(self, system: RemoteSystem) -> None:
+        """Let a system that had asked for a pause, and is not in error, be sent to."""
+        with self.datastore.get_connection() as conn:
+            conn.execute(END_PAUSE, (system.domain, system.name))
 
     def ensure_account(
         self, domain: str, name: str, roles: list[str], actor: str, now: datetime

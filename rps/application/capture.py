@@ -60,6 +60,16 @@ class Receipt:
     reason: str = ""
 
 
+def opened_by(route: Route, change: Mapping[str, Any]) -> UUID:
+    """The id of the correlation that a record nobody shares yet opens."""
+    return Correlation.id_of(
+        str(route.definition_id),
+        route.member.name,
+        route.member.table,
+        change["record_id"],
+    )
+
+
 class Intake:
     """Captures changes. Reads nothing but what it remembers of links, as a rule."""
 
@@ -80,11 +90,13 @@ class Intake:
         changes: Sequence[Mapping[str, Any]],
         now: datetime,
         allow: Callable[[Configuration], object] = lambda _configuration: None,
+        opens: Callable[[Route, Mapping[str, Any]], UUID] = opened_by,
     ) -> list[Receipt]:
         """Commit `changes` together and receipt each.
 
         `allow` is asked about every configuration newer than the one at hand, and
-        raises where the poster may no longer post. Raises SystemUnknown,
+        raises where the poster may no longer post. `opens` names the correlation of a
+        record that has none. Raises SystemUnknown,
         RemoteSystemDisabled, ChangeIdReused; OperationalError when the database is
         away. In all of these nothing was recorded.
         """
@@ -93,7 +105,9 @@ class Intake:
             try:
                 matched = _all_matched(configuration, poster.domain, changes)
                 if all(routes for routes, _ in matched):
-                    return self._record(poster, changes, matched, configuration, now)
+                    return self._record(
+                        poster, changes, matched, configuration, now, opens
+                    )
                 refused = None
             except (SystemUnknown, RemoteSystemDisabled, ConfigurationMoved) as error:
                 refused, matched = error, []
@@ -106,7 +120,7 @@ class Intake:
             elif refused is not None:
                 raise refused
             else:
-                return self._record(poster, changes, matched, configuration, now)
+                return self._record(poster, changes, matched, configuration, now, opens)
         raise ConfigurationMoved("the configuration keeps changing; try again")
 
     def _record(
@@ -116,8 +130,9 @@ class Intake:
         matched: list[tuple[list[Route], str]],
         configuration: Configuration,
         now: datetime,
+        opens: Callable[[Route, Mapping[str, Any]], UUID],
     ) -> list[Receipt]:
-        streams = self._streams(poster.domain, changes, matched)
+        streams = self._streams(poster.domain, changes, matched, opens)
         taken = {id(route): route for routes, _ in matched for route in routes}
         in_common = {
             key: in_common_of(poster, route, now) for key, route in taken.items()
@@ -144,6 +159,7 @@ class Intake:
         domain: str,
         changes: Sequence[Mapping[str, Any]],
         matched: list[tuple[list[Route], str]],
+        opens: Callable[[Route, Mapping[str, Any]], UUID],
     ) -> dict[LinkKey, UUID]:
         """The correlation of each change: the one its record is linked to, the one it
         says it belongs to, else the one it would open."""
@@ -162,14 +178,7 @@ class Intake:
         )
         for key in unknown:
             if key not in found:
-                route, change = wanted[key]
-                own = Correlation.id_of(
-                    str(route.definition_id),
-                    route.member.name,
-                    route.member.table,
-                    change["record_id"],
-                )
-                found[key] = own
+                own = found[key] = opens(*wanted[key])
                 self._remember_unlinked((domain, *key), own)
         return found
 

@@ -29,6 +29,7 @@ class Poster:
     idempotency_key: str | None = None
     request_fingerprint: str = ""
     trace_id: str = ""
+    source: str = "api"
 
 
 def in_common_of(poster: Poster, route: Route, now: datetime) -> dict[str, Any]:
@@ -57,13 +58,14 @@ def in_common_of(poster: Poster, route: Route, now: datetime) -> dict[str, Any]:
         "external_id": None,
         "origin": [],
         "hop": 0,
-        "source": "api",
+        "source": poster.source,
         "account": poster.account,
         "idempotency_key": poster.idempotency_key,
         "fingerprint": "",
         "request_fingerprint": poster.request_fingerprint,
         "trace_id": poster.trace_id,
         "sequence": 0,
+        "if_match": None,
     }
 
 
@@ -76,6 +78,7 @@ _OPTIONAL = (
     "changed_at",
     "origin",
     "hop",
+    "if_match",
 )
 """Where empty or null, the same as left out."""
 
@@ -96,7 +99,13 @@ def captured(
     return event_of(ChangeCaptured, fields)
 
 
+_LEARNT = ("if_match", "external_id")
+"""What another node may know better when it sends the same message again."""
+
+
 def fingerprint(change: Mapping[str, Any]) -> str:
     """What tells a change from another one with the same id."""
+    if "if_match" in change:
+        change = {name: told for name, told in change.items() if name not in _LEARNT}
     body = orjson.dumps(change, option=orjson.OPT_SORT_KEYS)
     return blake2b(body, digest_size=16).hexdigest()

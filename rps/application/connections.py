@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import tuple_row
 
+from rps.connectors.node import NodeConnector
 from rps.connectors.push import PushConnector
+from rps.domain.between_nodes import NODE
 from rps.domain.delivery import Capabilities
 
 if TYPE_CHECKING:
@@ -73,9 +75,17 @@ class Connections:
             return [row[0] for row in cursor.fetchall()]
 
     def _make(self, system: RemoteSystem, secrets: list[str]) -> Connector:
+        settings = system.settings
+        if system.connector == NODE:
+            return NodeConnector(
+                self._transport,
+                url=settings["url"],
+                secrets=secrets,
+                decides=settings["decides"],
+                batch=settings["batch"],
+            )
         if system.connector != "push":
             raise ConnectorUnknown(system.connector)
-        settings = system.settings
         return PushConnector(
             self._transport,
             url=settings["url"],

@@ -66,10 +66,20 @@ class Operations:
         self._conflicts = ConflictQuestions(application.datastore)
 
     def retry_message(
-        self, domain: str, message_id: UUID, reason: str, actor: str, now: datetime
+        self,
+        domain: str,
+        message_id: UUID,
+        reason: str,
+        actor: str,
+        now: datetime,
+        *,
+        system: str | None = None,
     ) -> None:
-        """Send it again now. NotFound, NotOpen, LaneBusy."""
+        """Send it again now; with `system`, only one to that. NotFound, NotOpen,
+        LaneBusy."""
         message = self._open_message(domain, message_id)
+        if system not in (None, message.system):
+            raise NotFound(f"no message {message_id} to {system}")
         self._on_lane(
             message.correlation_id,
             "out",

@@ -46,6 +46,7 @@ Environment (all may be left out):
   RPS_DATA_DIR            where the embedded PostgreSQL lives      [.rps]
   RPS_HOST, RPS_PORT      where the API listens         [127.0.0.1, 8080]
   RPS_ALLOW_NETWORKS      private networks deliveries may go to
+  RPS_PUBLIC_URL          where other nodes reach this one
   RPS_API_PROCESSES, RPS_API_THREADS, RPS_DELIVERER_THREADS, RPS_BREAKER_SECONDS
   RPS_VERBOSE             as -v: 1 or 2
   NO_COLOR                no colours on the terminal

@@ -8,6 +8,7 @@ from eventsourcing.persistence import PersistenceError, ProgrammingError
 
 from rps.application import Contended
 from rps.application.connections import ConnectorUnknown
+from rps.application.neighbours import InvitationRefused, NotANode, PeerUnanswered
 from rps.application.operations import (
     LaneBusy,
     NotFound,
@@ -20,7 +21,7 @@ from rps.config import ConfigurationError
 from rps.connectors.signature import SecretUnusable
 from rps.domain.account import RoleUnknown, TooManyTokens
 from rps.domain.process_sync_definition import NothingToPublish
-from rps.domain.remote_system import RemoteSystemDisabled
+from rps.domain.remote_system import ConnectorFixed, RemoteSystemDisabled
 from rps.domain.replay import ReplayEnded
 from rps.domain.tenancy import DomainPathRefused
 from rps.installation import PostgresError
@@ -37,6 +38,10 @@ ENDINGS: tuple[tuple[type[Exception], Exit, str], ...] = (
     (ViewUnknown, Exit.USAGE, "{error}"),
     (ConnectorUnknown, Exit.USAGE, "there is no connector {error}"),
     (SecretUnusable, Exit.USAGE, "{error}"),
+    (ConnectorFixed, Exit.USAGE, "{error}: choose another name"),
+    (InvitationRefused, Exit.USAGE, "{error}"),
+    (PeerUnanswered, Exit.UNREACHABLE, "the other node: {error}"),
+    (NotANode, Exit.USAGE, "{error} is no linked node: rps system invite"),
     (NotFound, Exit.NOT_FOUND, "{error}"),
     (AggregateNotFoundError, Exit.NOT_FOUND, "nothing is known of {error}"),
     (LaneBusy, Exit.FAILED, "somebody works on {error} now: try again in a moment"),

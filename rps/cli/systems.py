@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rps.application.connections import Connections
-from rps.cli.sandbox import new_secret
+from rps.application.secret_store import SecretStore
+from rps.cli.nodes import accept, invite, rotate
 from rps.cli.session import open_session
 from rps.cli.status import systems as standing_of_systems
 from rps.cli.terminal import (
@@ -32,16 +34,15 @@ if TYPE_CHECKING:
     from rps.cli.session import Session
 
 COLUMNS = ("domain", "name", "connector", "state", "breaker", "fault", "url")
-KEEP_KEY = """
-INSERT INTO secrets (domain, name, value) VALUES (%(domain)s, %(name)s, %(value)s)
-ON CONFLICT (domain, name) DO UPDATE SET value = EXCLUDED.value, made_at = now()
-"""
-HAS_KEY = "SELECT 1 FROM secrets WHERE domain = %(domain)s AND name = %(name)s"
 
 
 @click.group()
 def system() -> None:
     """Register remote systems and say whether they take part."""
+
+
+for linking in (invite, accept, rotate):
+    system.add_command(linking)
 
 
 @system.command(name="list")
@@ -129,13 +130,12 @@ def _keep_secret(
     session: Session, domain: str, name: str, given: str | None
 ) -> str | None:
     """The secret that was made, None where one was given or is there already."""
-    key = {"domain": domain, "name": name}
-    if given is None and session.ask(HAS_KEY, key):
-        return None
-    secret = given or new_secret()
-    Signer([secret])  # raises SecretUnusable
-    session.ask(KEEP_KEY, {**key, "value": secret})
-    return None if given else secret
+    store = SecretStore(session.application.datastore, os.urandom)
+    if given is None:
+        return store.make(domain, name)
+    Signer([given])  # raises SecretUnusable
+    store.keep(domain, name, given)
+    return None
 
 
 @system.command()

@@ -177,6 +177,9 @@ WORDS: dict[type[Event], Callable[[Any], str]] = {
     happened.ConflictOpened: lambda e: f"{_conflict(e)}; a person has to decide",
     happened.ConflictResolved: lambda e: f"{e.field} is {_shown(e.value)} {_by(e)}",
     happened.MessageTransmitted: _transmitted,
+    happened.MessageReceived: lambda e: (
+        f"{'shared' if e.judged else 'taken in'} by {e.member}; {e.detail}"
+    ),
     happened.MessageAcknowledged: _acknowledged,
     happened.MessageFailed: _failed,
     happened.MessageParked: lambda e: f"waits for a person: {e.detail}",

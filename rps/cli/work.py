@@ -39,7 +39,8 @@ def work(kinds: tuple[tuple[str, int], ...], parent: int | None) -> None:
 
     One of each kind where none is named.
 
-    Kinds: projector, receiver, deliverer, sweeper. For example: rps work deliverer=2
+    Kinds: projector, receiver, deliverer, sweeper, herald. For example:
+    rps work deliverer=2
     """
     end_with(parent)
     wanted = dict(kinds) or dict.fromkeys(KINDS, 1)

@@ -8,14 +8,18 @@ POST {url}/batches   {"messages": [{"id", and the keys of a single message}, ...
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import orjson
 
+from rps.connectors.meaning import REFUSING
 from rps.connectors.shown import parsed
 from rps.connectors.transport import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from rps.domain.delivery import Write
 
 MESSAGES_MAX = 500
 REQUEST_BYTES_MAX = 1_000_000
@@ -23,6 +27,9 @@ REQUEST_BYTES_MAX = 1_000_000
 
 ANSWER_BYTES = 64 * 1024
 ANSWER_BYTES_MAX = 8 * 1024 * 1024
+
+REFUSING_WHOLE = REFUSING - {401, 403, 410}
+"""These say why the whole of a batch was not taken, and nothing of a message."""
 
 _STATUSES = range(200, 600)
 
@@ -76,3 +83,23 @@ def as_answer(receipt: dict[str, Any], seconds: float) -> Answer:
     pause = receipt.get("retry_after")
     headers = {} if pause is None else {"Retry-After": str(pause)}
     return Answer(receipt["status"], headers, orjson.dumps(receipt), seconds)
+
+
+def entries_of(write: Write) -> list[dict[str, Any]]:
+    """What is not known of who wrote an entry, and when, is an empty text."""
+    return [
+        {
+            "id": entry.id,
+            "journal": entry.journal,
+            "text": entry.text,
+            "author": entry.author,
+            "written_at": entry.written_at,
+        }
+        for entry in write.entries
+    ]
+
+
+def segment(part: str) -> str:
+    """One segment of a path. "." and ".." must not climb: no such record is found."""
+    quoted = quote(part, safe="", errors="replace")
+    return quoted if part.strip(".") else quoted.replace(".", "%252E")

@@ -26,7 +26,6 @@ import orjson
 
 from rps.connectors import batch as batches
 from rps.connectors import meaning
-from rps.connectors.meaning import REFUSING
 from rps.connectors.shown import parsed, shown_record, snapshot
 from rps.connectors.signature import Signer
 from rps.connectors.transport import Answer, NoAnswer, NotSent, Request
@@ -54,10 +53,6 @@ _TURNED_AWAY = (
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.HTTP_VERSION_NOT_SUPPORTED,
 )
-
-
-# These say why the whole of a batch was not taken, not what is wrong with a message.
-_REFUSING_WHOLE = REFUSING - {401, 403, 410}
 
 
 class Wire(Protocol):
@@ -177,7 +172,7 @@ class PushConnector:
                 batches.answer_bytes(len(part)),
             )
         )
-        if isinstance(said, Answer) and said.status in _REFUSING_WHOLE:
+        if isinstance(said, Answer) and said.status in batches.REFUSING_WHOLE:
             yield from self._side_by_side([(at, writes[at]) for at, _ in part])
         else:
             yield self._receipted(writes, part, said)
@@ -234,7 +229,7 @@ class PushConnector:
         """
         if not self._capabilities.read_back:
             return self._unsettled("the system cannot be asked", Exchange())
-        said, exchange = self._got(f"messages/{_quoted(write.delivery_id)}")
+        said, exchange = self._got(f"messages/{batches.segment(write.delivery_id)}")
         if not isinstance(said, Answer):
             return Unavailable(said.detail, exchange=exchange)
         if said.status == HTTPStatus.NOT_FOUND:
@@ -249,7 +244,9 @@ class PushConnector:
         return self._unfound(said, exchange)
 
     def read(self, table: str, record_id: str) -> Reading:
-        said, exchange = self._got(f"records/{_quoted(table)}/{_quoted(record_id)}")
+        said, exchange = self._got(
+            f"records/{batches.segment(table)}/{batches.segment(record_id)}"
+        )
         if not isinstance(said, Answer):
             return Unavailable(said.detail, exchange=exchange)
         # 410 is about this record; it says nothing about the system.
@@ -273,8 +270,8 @@ class PushConnector:
 
     def _settle_create(self, write: Write) -> Settlement:
         """The record may exist although the message was forgotten: look for our id."""
-        query = f"external_id={_quoted(write.correlation_id)}"
-        said, exchange = self._got(f"records/{_quoted(write.table)}?{query}")
+        query = f"external_id={batches.segment(write.correlation_id)}"
+        said, exchange = self._got(f"records/{batches.segment(write.table)}?{query}")
         if not isinstance(said, Answer):
             return Unavailable(said.detail, exchange=exchange)
         if said.status == HTTPStatus.NOT_FOUND:
@@ -341,22 +338,13 @@ def _message(write: Write) -> dict[str, Any]:
         "record_id": write.record_id,
         "if_match": write.if_match,
         "fields": dict(write.fields),
-        "entries": [
-            {
-                "id": entry.id,
-                "journal": entry.journal,
-                "text": entry.text,
-                "author": entry.author,
-                "written_at": entry.written_at,
-            }
-            for entry in write.entries
-        ],
+        "entries": batches.entries_of(write),
         "origin": write.origin,
         "hop": write.hop,
-    }
+    } | _known_of(write)
 
 
-def _quoted(part: str) -> str:
-    """One segment of a path. "." and ".." must not climb: no such record is found."""
-    quoted = quote(part, safe="", errors="replace")
-    return quoted if part.strip(".") else quoted.replace(".", "%252E")
+def _known_of(write: Write) -> dict[str, str]:
+    """Who made the change that the message is about, and when."""
+    known = {"changed_by": write.changed_by, "changed_at": write.changed_at}
+    return {name: said for name, said in known.items() if said}

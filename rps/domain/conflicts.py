@@ -78,24 +78,37 @@ class Conflicts(QueuedEntries):
             stamp=list(stamp),
             given_by=member if keep == "theirs" else "",
             holds=holds,
-            messages=list(self._telling(told, member, field, standing)),
+            messages=list(self._telling(told, (member, field), standing, actor, now)),
         )
 
     def _telling(
-        self, told: dict[str, Member], member: str, field: str, standing: Standing
+        self,
+        told: dict[str, Member],
+        released: tuple[str, str],
+        standing: Standing,
+        actor: str,
+        now: datetime,
     ) -> Iterator[dict[str, Any]]:
         """The messages of this resolution; their ids follow from how many conflicts
         there have been, as each of them is resolved once."""
+        member, field = released
         for name, each in told.items():
             message = plan.message_to(
-                self, each, [field], [], standing, released=(member, field)
+                self, each, [field], [], standing, released=released
             )
             if message is not None and self.active:
                 number = str(self.conflicts)
                 message_id = identity_text(
                     "resolution", str(self.id), member, field, number, name
                 )
-                yield {"message_id": message_id, **message, "origin": [], "hop": 0}
+                yield {
+                    "message_id": message_id,
+                    **message,
+                    "origin": [],
+                    "hop": 0,
+                    "changed_by": actor,
+                    "changed_at": now.isoformat(),
+                }
 
 
 def _held_as(value: Any, member: str, field: str, definition: Definition) -> Any:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rps.domain import events, flow, plan
+from rps.domain import between_nodes, events, flow, plan
 from rps.domain.aggregate import identity, records
 from rps.domain.conflicts import Conflicts
-from rps.domain.merge import Merge, Sighting, Terms, merge, stamp
+from rps.domain.merge import Merge, Sighting, Terms, merge, obey, stamp
 from rps.domain.plan import Case, Verdict
 from rps.domain.queued import MessageUnknown
-from rps.domain.state import DELETED, Link, Pending
+from rps.domain.state import DELETED, RECEIVED, Link, Pending
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +86,7 @@ class Correlation(Conflicts):
         link = self.links.get(captured.member)
         if link and link.record_id not in (None, captured.record_id):
             return f"not linked: the member's record here is {link.record_id}"
-        return ""
+        return between_nodes.objection(self, captured)
 
     def _new_entries(self, case: Case) -> list[dict[str, Any]]:
         """Entries nobody has shared yet. One that we wrote comes back under the id we
@@ -112,13 +112,16 @@ class Correlation(Conflicts):
     ) -> None:
         member, definition = case.member, case.definition
         link = self.links.get(member.name) or Link()
-        terms = Terms(
-            definition.fields,
-            _normaliser(case),
-            member.fields if "update" in member.deliver else (),
-            self.waiting(member.name),
-        )
-        result = merge(self.fields, link, seen, terms)
+        if case.captured.if_match is not None:
+            result = obey(self.fields, seen)
+        else:
+            terms = Terms(
+                definition.fields,
+                _normaliser(case),
+                member.fields if "update" in member.deliver else (),
+                self.waiting(member.name),
+            )
+            result = merge(self.fields, link, seen, terms)
         complete = _is_complete(case, link)
         self._open(case)
         self._tell_conflicts(case, result)
@@ -136,7 +139,9 @@ class Correlation(Conflicts):
         self._settle_held(case, verdict)
         if result.values.get(DELETED) is False:
             self._withdraw_deletes(case)
-        self._revise(case, verdict)
+        if case.captured.if_match is None:
+            # Else they may be on their way: who decides takes them for what they are.
+            self._revise(case, verdict)
 
     def _open(self, case: Case) -> None:
         captured = case.captured
@@ -268,6 +273,8 @@ class Correlation(Conflicts):
     def _revise(self, case: Case, verdict: Verdict) -> None:
         """Make waiting messages to the sender fit what it was just seen to hold."""
         for pending in self.waiting(case.member.name):
+            if pending.failed == RECEIVED:
+                continue
             kept = plan.still_to_send(self, pending, verdict)
             is_gone = self.links[pending.member].deleted
             if is_gone or not (kept or pending.entries):
@@ -312,6 +319,8 @@ class Correlation(Conflicts):
             hop=pending.hop,
             definition_revision=case.revision,
             reason=reason,
+            changed_by=pending.changed_by,
+            changed_at=pending.changed_at,
         )
 
     def _park_moved(self, case: Case, detail: str) -> None:

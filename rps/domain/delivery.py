@@ -32,7 +32,9 @@ class Write:
 
     `delivery_id` stays the same over every retry of the same bytes; `correlation_id`
     is the external id the record keeps at the other side; `if_match` is the revision
-    the write was computed against, None where nothing is known.
+    the write was computed against, None where nothing is known. `changed_by` and
+    `changed_at` are of the change that made it; `version` is that of the shared record
+    which the fields are from, 0 for entries alone.
     """
 
     delivery_id: str
@@ -46,6 +48,9 @@ class Write:
     entries: tuple[JournalEntry, ...] = ()
     origin: tuple[str, ...] = ()
     hop: int = 0
+    changed_by: str = ""
+    changed_at: str = ""
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,28 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
+class Received:
+    """Another node has the write and has yet to write its own side. `judged`: it shares
+    it, at `revision`; else it may do so at any moment."""
+
+    detail: str
+    judged: bool = False
+    record_id: str | None = None
+    revision: str | None = None
+    stored: Mapping[str, Any] = field(default_factory=dict)
+    exchange: Exchange = field(default_factory=Exchange)
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Another node has the record already, from somebody else: it is not to be told by
+    us."""
+
+    detail: str
+    exchange: Exchange = field(default_factory=Exchange)
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """A retry will not cure it: a person has to look."""
 
@@ -89,10 +116,12 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """The record is no longer at the revision the write was computed against."""
+    """The record is no longer at the revision the write was computed against. `record`:
+    as it is now, where the answer tells."""
 
     detail: str
     exchange: Exchange = field(default_factory=Exchange)
+    record: Snapshot | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +182,15 @@ class Missing:
 
 
 Outcome = (
-    Delivered | Refused | Moved | Unavailable | NeedsCredentials | Gone | Uncertain
+    Delivered
+    | Received
+    | Elsewhere
+    | Refused
+    | Moved
+    | Unavailable
+    | NeedsCredentials
+    | Gone
+    | Uncertain
 )
 Settled = (
     Delivered | Found | Unavailable | NeedsCredentials | Gone | Refused | Uncertain
@@ -168,6 +205,7 @@ class Capabilities:
 
     `batch`: how many writes one request may carry; `abreast`: where it is one, how many
     requests are sent side by side. With 1 of both there is only `write`.
+    `resend_to_ask`: a write sent again is answered with how far it has come.
     """
 
     dedupe: bool
@@ -175,6 +213,7 @@ class Capabilities:
     read_back: bool
     batch: int = 1
     abreast: int = 1
+    resend_to_ask: bool = False
 
     @property
     def together(self) -> int:

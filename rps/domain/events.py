@@ -24,6 +24,7 @@ from rps.domain.message_events import (
     MessageAcknowledged,
     MessageFailed,
     MessageParked,
+    MessageReceived,
     MessageReplayed,
     MessageRetried,
     MessageRevised,
@@ -55,6 +56,7 @@ __all__ = [
     "MessageAcknowledged",
     "MessageFailed",
     "MessageParked",
+    "MessageReceived",
     "MessageReplayed",
     "MessageRetried",
     "MessageRevised",
@@ -69,7 +71,8 @@ class ChangeCaptured(Event):
     """A member's record did something. A fact; nothing is decided yet.
 
     `sequence` is 0 for a first capture (its place is its own position) and the
-    first position where a change was moved here from another correlation.
+    first position where a change was moved here from another correlation. `if_match`:
+    the node that decides wrote this for the shared record at that version.
     """
 
     TOPIC = "change.captured"
@@ -99,6 +102,7 @@ class ChangeCaptured(Event):
     request_fingerprint: str
     trace_id: str
     sequence: int
+    if_match: str | None = None
 
     def apply(self, aggregate: CorrelationState) -> None:
         aggregate.domain = self.domain
@@ -191,10 +195,11 @@ class ChangeAccepted(Event):
     """A captured change, judged: what of it is now shared, and who is to be told.
 
     `messages` are `{message_id, member, system, table, operation, fields, versions,
-    entries, origin, hop}`. `late` are captured fields that had been replaced at the
-    member by what was known already: kept here as evidence, never shared. `complete`
-    says that the member's record is known as a whole at `record_revision`, so that a
-    conditional write may be computed against it.
+    entries, origin, hop, changed_by, changed_at}`. `late`
+    are captured fields that had been replaced at the member by what was known already:
+    kept here as evidence, never shared. `complete` says that the member's record is
+    known as a whole at `record_revision`, so that a conditional write may be computed
+    against it.
     """
 
     TOPIC = "change.accepted"
@@ -239,7 +244,8 @@ class ChangeIgnored(Event):
     """A captured change that changes nothing here, and why.
 
     Reasons: `echo`, `late`, `kept`, `conflict`, `not captured`, `hop limit`,
-    `not linked`, `moved to …`. `late` and `complete` as in ChangeAccepted.
+    `not linked`, `moved to …`, `elsewhere`, `moved on`. `late` and `complete` as in
+    ChangeAccepted.
     """
 
     TOPIC = "change.ignored"
@@ -315,6 +321,7 @@ EVENTS: tuple[type[Event], ...] = (
     ConflictOpened,
     ConflictResolved,
     MessageTransmitted,
+    MessageReceived,
     MessageAcknowledged,
     MessageFailed,
     MessageParked,

@@ -102,6 +102,19 @@ def merge(
     return result
 
 
+def obey(shared: Mapping[str, Shared], seen: Sighting) -> Merge:
+    """Take what the side that decides wrote for just this version of the record: it
+    knew all that is shared here, so there is nothing to decide again."""
+    result = Merge()
+    result.agreed = {name: current.version for name, current in shared.items()}
+    for name, theirs in seen.fields.items():
+        current = shared.get(name)
+        result.bases[name] = theirs
+        if current is None or current.value != theirs:
+            _accept(result, name, theirs, current, seen)
+    return result
+
+
 def _field(
     result: Merge,
     name: str,

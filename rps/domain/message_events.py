@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rps.domain.aggregate import Event
-from rps.domain.state import CorrelationState, Link, Pending
+from rps.domain.state import RECEIVED, CorrelationState, Link, Pending
 
 
 class MessageTransmitted(Event):
@@ -30,6 +30,41 @@ class MessageTransmitted(Event):
     def apply(self, aggregate: CorrelationState) -> None:
         if message := aggregate.pending.get(self.message_id):
             message.attempt = self.attempt
+
+
+class MessageReceived(Event):
+    """The other node has it, and has yet to write its own side.
+
+    `judged`: it is shared over there, as `stored`, `agreed` and `record_revision` tell
+    (as in MessageAcknowledged); else that is not known yet. It is asked again at
+    `ask_at`.
+    """
+
+    TOPIC = "message.received"
+
+    message_id: str
+    member: str
+    attempt: int
+    judged: bool
+    record_revision: str | None
+    stored: dict[str, Any]
+    agreed: dict[str, int]
+    detail: str
+    ask_at: str
+    complete: bool = True
+
+    def apply(self, aggregate: CorrelationState) -> None:
+        if self.judged:
+            aggregate.learn(
+                self.member,
+                self.stored,
+                self.agreed,
+                self.record_revision,
+                complete=self.complete,
+            )
+        if message := aggregate.pending.get(self.message_id):
+            message.attempt = self.attempt
+            message.failed = RECEIVED if self.judged else "uncertain"
 
 
 class MessageAcknowledged(Event):
@@ -143,12 +178,15 @@ class MessageRevised(Event):
     hop: int
     definition_revision: int
     reason: str
+    changed_by: str = ""
+    changed_at: str = ""
 
     def apply(self, aggregate: CorrelationState) -> None:
         if message := aggregate.pending.get(self.message_id):
             message.generation, message.failed = self.generation, ""
             message.operation, message.entries = self.operation, self.entries
             message.origin, message.hop = self.origin, self.hop
+            message.changed_by, message.changed_at = self.changed_by, self.changed_at
             message.fields, message.versions = dict(self.fields), dict(self.versions)
 
 

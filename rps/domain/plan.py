@@ -37,6 +37,12 @@ class Case:
     def member(self) -> Member:
         return self.definition.members[self.captured.member]
 
+    @cached_property
+    def changed_at(self) -> str:
+        """As its system told; else when it was captured."""
+        captured = self.captured
+        return captured.changed_at or captured.timestamp.isoformat()
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -96,6 +102,8 @@ def messages(
                     **message,
                     "origin": [*captured.origin, captured.member],
                     "hop": captured.hop + 1,
+                    "changed_by": captured.changed_by,
+                    "changed_at": case.changed_at,
                 }
             )
     return planned

@@ -78,6 +78,7 @@ class QueuedEntries(CorrelationState):
         )
         if message is None or message["message_id"] in self.replayed:
             return False
+        message |= {"changed_by": actor, "changed_at": now.isoformat()}
         self.happened(
             events.MessageReplayed,
             now,

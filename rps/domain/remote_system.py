@@ -17,6 +17,10 @@ class RemoteSystemDisabled(Exception):
     """The remote system is disabled: validate and activate it first."""
 
 
+class ConnectorFixed(ValueError):
+    """A system of another kind has that name; the text says which."""
+
+
 class RemoteSystem(Aggregate):
     """`state`: `disabled` takes and gives nothing, `active` both, `paused` is captured
     from while its messages wait. `fault` says why its own side is in error, else "".

@@ -28,6 +28,9 @@ class Past(NamedTuple):
     origin: str
 
 
+RECEIVED = "received"
+"""How a message stands that another node has judged and not yet carried out."""
+
 PAST_MAX = 12
 """Values of a field that are remembered, to tell a loop from people at work."""
 
@@ -108,6 +111,8 @@ class Pending:
     generation: int = 0
     attempt: int = 0
     failed: str = ""
+    changed_by: str = ""
+    changed_at: str = ""
 
     @classmethod
     def of(cls, message: Mapping[str, Any]) -> Pending:
@@ -120,6 +125,8 @@ class Pending:
             message["entries"],
             message["origin"],
             message["hop"],
+            changed_by=message.get("changed_by", ""),
+            changed_at=message.get("changed_at", ""),
         )
 
 

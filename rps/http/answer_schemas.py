@@ -187,6 +187,35 @@ SCHEMAS: dict[str, Json] = {
         secret=_TEXT,
     ),
     "Systems": _object("systems", systems=_list(_of("System"))),
+    "NodeReceipts": _object(
+        "receipts",
+        receipts=_list(
+            _object(
+                "id status",
+                id=_TEXT,
+                status=_WHOLE,
+                record_id=_TEXT,
+                revision=_TEXT_OR_NOT,
+                judged=_YES,
+                detail=_TEXT,
+                record=_ANY_OBJECT,
+            )
+        ),
+    ),
+    "NodeRecord": _object(
+        "record_id revision fields deleted",
+        record_id=_UUID,
+        revision=_TEXT,
+        fields=_ANY_OBJECT,
+        deleted=_YES,
+    ),
+    "NodeStanding": _object(
+        "protocol state knows",
+        protocol=_WHOLE,
+        state=_TEXT,
+        knows=_ANY_OBJECT,
+        secret=_TEXT,
+    ),
     "Account": _object(
         "name roles tokens",
         name=_TEXT,

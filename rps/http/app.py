@@ -19,6 +19,7 @@ from rps.http.definitions import Definitions
 from rps.http.door import BODY_BYTES_MAX, SECURED, Door, raise_again
 from rps.http.errors import TABLE
 from rps.http.inputs import QueryRefused
+from rps.http.nodes import Nodes
 from rps.http.observability import Observability
 from rps.http.queues import Queues
 from rps.http.replays import Replays
@@ -49,6 +50,7 @@ def create_app(parts: Parts) -> Flask:
         "changes": changes,
         "definitions": Definitions(parts),
         "systems": Systems(parts),
+        "nodes": Nodes(parts),
         "domains": Domains(parts),
         "accounts": Accounts(parts),
         "correlations": Correlations(parts),

@@ -11,8 +11,10 @@ from flask import g
 from werkzeug.exceptions import NotFound as NoSuchRoute
 
 from rps.application import Contended
+from rps.application.arrivals import MessageRefused
 from rps.application.capture import SystemUnknown
 from rps.application.connections import ConnectorUnknown
+from rps.application.neighbours import InvitationRefused
 from rps.application.operations import (
     LaneBusy,
     NotFound,
@@ -21,12 +23,12 @@ from rps.application.operations import (
     ValueRefused,
 )
 from rps.application.tokens import NotAuthenticated
-from rps.connectors.signature import SecretUnusable
+from rps.connectors.signature import SecretUnusable, SignatureRefused
 from rps.domain.account import RoleUnknown, TooManyTokens
 from rps.domain.correlation import MessageUnknown
 from rps.domain.problem import DefinitionRefused
 from rps.domain.process_sync_definition import NothingToPublish
-from rps.domain.remote_system import RemoteSystemDisabled
+from rps.domain.remote_system import ConnectorFixed, RemoteSystemDisabled
 from rps.domain.replay import ReplayEnded
 from rps.domain.tenancy import DomainPathRefused
 from rps.http.access import RoleMissing
@@ -40,6 +42,15 @@ if TYPE_CHECKING:
 
 class CheckFailed(Exception):
     """The remote system cannot be used as it is; the text is what it said."""
+
+
+class NotTakenNow(Exception):
+    """The system is paused or disabled on this side: its messages wait over there."""
+
+    def __init__(self, state: str, seconds: int) -> None:
+        super().__init__(state, seconds)
+        self.state = state
+        self.seconds = seconds
 
 
 class ChangeIdRepeated(ValueError):
@@ -72,6 +83,38 @@ def _not_authenticated(_: Exception) -> Problem:
         "The token is not accepted",
         "Send a live token as 'Authorization: Bearer rps_…'.",
     )
+
+
+def _signature_refused(error: SignatureRefused) -> Problem:
+    title = "The signature is not accepted"
+    return Problem(401, "signature-refused", title, f"{error}.")
+
+
+def _not_taken_now(error: NotTakenNow) -> Problem:
+    return Problem(
+        503,
+        "not-taken-now",
+        f"Messages are not taken: the link is {error.state} on this side",
+        "Keep them; they are taken once people here resume it.",
+        headers={"Retry-After": str(error.seconds)},
+    )
+
+
+def _invitation_refused(error: InvitationRefused) -> Problem:
+    title = "The invitation cannot be accepted"
+    return Problem(409, "invitation-refused", title, f"{error}.")
+
+
+def _message_refused(error: MessageRefused) -> Problem:
+    return Problem(
+        422, "message-refused", "This node shares no such thing", f"{error}."
+    )
+
+
+def _connector_fixed(error: ConnectorFixed) -> Problem:
+    title = "A system of another kind has that name"
+    detail = f"{error}: choose another name. Nodes are linked by invitation."
+    return Problem(409, "connector-fixed", title, detail)
 
 
 def _role_missing(error: RoleMissing) -> Problem:
@@ -236,6 +279,11 @@ TABLE: Table = {
     NoSuchRoute: _not_found,
     AggregateNotFoundError: _not_found,
     NotAuthenticated: _not_authenticated,
+    SignatureRefused: _signature_refused,
+    NotTakenNow: _not_taken_now,
+    InvitationRefused: _invitation_refused,
+    MessageRefused: _message_refused,
+    ConnectorFixed: _connector_fixed,
     RoleMissing: _role_missing,
     NotOpen: _not_open,
     MessageUnknown: _message_unknown,

@@ -70,7 +70,10 @@ def response(problem: Problem, instance: str | None = None) -> Response:
         content_type=MEDIA_TYPE,
     )
     answer.headers.extend(problem.headers)
-    if problem.status == HTTPStatus.UNAUTHORIZED:
+    if (
+        problem.status == HTTPStatus.UNAUTHORIZED
+        and problem.code != "signature-refused"
+    ):
         answer.headers.setdefault("WWW-Authenticate", "Bearer")
     return answer
 

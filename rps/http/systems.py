@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 from marshmallow import ValidationError, fields, validate
 
 from rps.application.operations import NotFound
+from rps.application.secret_store import SecretStore
 from rps.connectors.batch import MESSAGES_MAX
 from rps.connectors.signature import SecretUnusable, Signer
 from rps.domain.document import REMOTE_NAME
-from rps.domain.remote_system import RemoteSystem
+from rps.domain.remote_system import ConnectorFixed, RemoteSystem
 from rps.http.access import principal
 from rps.http.answers import answer, of
 from rps.http.errors import CheckFailed
@@ -27,7 +28,6 @@ from rps.http.inputs import (
     query,
 )
 from rps.http.routes import CONFIGURERS, OPERATORS, READERS, allowed, route
-from rps.http.secret_store import SecretStore
 from rps.projections.system_questions import SystemQuestions
 
 if TYPE_CHECKING:
@@ -152,6 +152,8 @@ class Systems:
         key = RemoteSystem.id_of(who.domain, name)
         known = self._application.find(RemoteSystem, key)
         precondition(known)
+        if known is not None and known.connector != posted["connector"]:
+            raise ConnectorFixed(f"{name} is a {known.connector} system")
         settings = posted["settings"]
         settings.setdefault("secrets", known.settings["secrets"] if known else [name])
         secret_name = settings["secrets"][0]

@@ -210,6 +210,7 @@ _SAYS: Mapping[str, Callable[[Any], str]] = {
     "conflict.opened": _conflict,
     "conflict.resolved": _resolved,
     "message.transmitted": _transmitted,
+    "message.received": lambda e: f"{e.member} has it: {e.detail}",
     "message.acknowledged": lambda e: f"{e.member} holds it as {e.record_id}",
     "message.failed": _failed,
     "message.parked": lambda e: f"waits for a person at {e.member}: {e.detail}",

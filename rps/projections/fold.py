@@ -24,6 +24,10 @@ INBOUND, OUTBOUND = "rps_inbound", "rps_outbound"
 
 Row = dict[str, Any]
 
+_PAYLOAD = ("fields", "versions", "entries", "origin", "hop")
+_PAYLOAD_LATER = ("changed_by", "changed_at")
+"""Which messages of before did not have."""
+
 _NUMBER = re.compile("[0-9]+")  # as the SQL sees it; str.isdecimal knows more digits
 known_uuid = lru_cache(maxsize=4096)(UUID)
 """Definitions come again and again."""
@@ -169,12 +173,10 @@ class Fold:
 
 
 def payload_of(message: Any) -> bytes:
-    return orjson.dumps(
-        {
-            name: message[name]
-            for name in ("fields", "versions", "entries", "origin", "hop")
-        }
-    )
+    payload = {name: message[name] for name in _PAYLOAD}
+    for name in _PAYLOAD_LATER:
+        payload[name] = message.get(name, "")
+    return orjson.dumps(payload)
 
 
 def _each(

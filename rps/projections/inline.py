@@ -142,6 +142,18 @@ def _transmitted(fold: Fold, _position: int, event: Any) -> None:
     fold.change_outbound(event, attempts=event.attempt)
 
 
+def _received(fold: Fold, _position: int, event: Any) -> None:
+    fold.change_outbound(
+        event,
+        status="ready" if event.judged else "uncertain",
+        attempts=event.attempt,
+        due_at=datetime.fromisoformat(event.ask_at),
+        detail=event.detail,
+    )
+    if event.judged:
+        fold.saw_revision(event)
+
+
 def _acknowledged(fold: Fold, _position: int, event: Any) -> None:
     fold.change_outbound(
         event, status="processed", due_at=None, detail="", settled_at=event.timestamp
@@ -226,6 +238,7 @@ _HANDLERS: dict[str, Callable[[Fold, int, Any], None]] = {
     "correlation.linked": _linked,
     "correlation.unlinked": _unlinked,
     "message.transmitted": _transmitted,
+    "message.received": _received,
     "message.acknowledged": _acknowledged,
     "message.failed": _message_failed,
     "message.parked": _parked,

@@ -40,7 +40,7 @@ WHERE l.domain = %b
 
 
 MESSAGE = """
-SELECT message_id, correlation_id, member, status::text FROM outbound_queue
+SELECT message_id, correlation_id, member, status::text, system FROM outbound_queue
 WHERE message_id = %b AND domain = %b
 """
 CHANGE = """
@@ -78,6 +78,7 @@ class QueuedMessage(NamedTuple):
     correlation_id: UUID
     member: str
     status: str
+    system: str
 
 
 class QueuedChange(NamedTuple):

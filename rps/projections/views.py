@@ -284,6 +284,7 @@ class Attempts:
 
     _topics: ClassVar[set[str]] = {
         "message.transmitted",
+        "message.received",
         "message.acknowledged",
         "message.failed",
     }

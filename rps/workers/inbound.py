@@ -181,6 +181,11 @@ class Docket:
             case Kind.STRAY:
                 self.has_strays = True
 
+    def waits(self, captured: ChangeCaptured) -> bool:
+        """Whether its member is being written to, which has to be settled before. Not
+        for a node that decides: it waits for our judgement as we do for its own."""
+        return captured.if_match is None and captured.member in self.written
+
     @property
     def may_be_cut(self) -> bool:
         """Whether there may be changes that this turn does not judge."""
@@ -206,7 +211,7 @@ class Reader:
             docket.changes = [
                 (sequence, captured)
                 for sequence, captured in sorted(docket.changes, key=itemgetter(0))
-                if sequence < docket.stops_at and captured.member not in docket.written
+                if sequence < docket.stops_at and not docket.waits(captured)
             ]
         self._find_owners(
             [d for d in dockets if d.changes and not d.correlation.opened]

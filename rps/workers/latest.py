@@ -65,6 +65,8 @@ def combined(
         origin=list(origin),
         hop=max(message.hop for message in group),
         definition_revision=last.definition_revision,
+        changed_by=last.changed_by,
+        changed_at=last.changed_at,
         reason=f"put together with {len(group) - 1} later ones",
     )
     skipped = [

@@ -79,17 +79,20 @@ class Lane:
         """Whether somebody who never came back may have sent this message."""
         return self.at == 0 and self.claimed.interrupted
 
+    def may_have_been_sent(self, able: Capabilities) -> bool:
+        """Whether it has to be found out first what became of the message."""
+        if able.resend_to_ask:
+            return False
+        return self.message.status == "uncertain" or (
+            self.is_suspect and not able.dedupe
+        )
+
     def asks_first(self, able: Capabilities) -> bool:
         """Whether something has to be asked before the message may be sent."""
-        message = self.message
-        return (
-            message.status == "uncertain"
-            or (self.is_suspect and not able.dedupe)
-            or (
-                able.conditional_write
-                and self.record_id is not None
-                and self.revision is None
-            )
+        return self.may_have_been_sent(able) or (
+            able.conditional_write
+            and self.record_id is not None
+            and self.revision is None
         )
 
     @property
@@ -190,4 +193,7 @@ def written(scene: Scene, lane: Lane) -> Write:
         entries=flow.outbound_entries(scene.member, scene.definition, message.entries),
         origin=tuple(message.origin),
         hop=message.hop,
+        changed_by=message.changed_by,
+        changed_at=message.changed_at,
+        version=max(message.versions.values(), default=0),
     )

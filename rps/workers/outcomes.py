@@ -5,18 +5,19 @@ Transmitted and acknowledged or failed are recorded together, under the lane's l
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, assert_never
-from uuid import uuid4
+from typing import TYPE_CHECKING, assert_never
 
-from rps.domain import events, flow
+from rps.domain import events
 from rps.domain.delivery import (
     Delivered,
+    Elsewhere,
     Exchange,
     Found,
     Gone,
     Missing,
     Moved,
     NeedsCredentials,
+    Received,
     Refused,
     Snapshot,
     Unavailable,
@@ -24,6 +25,7 @@ from rps.domain.delivery import (
 )
 from rps.domain.retry import next_attempt
 from rps.domain.state import DELETED
+from rps.workers import between_nodes, noted
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from rps.domain.delivery import Outcome, Reading, Settled, Write
     from rps.workers.scene import Scene
 
-RESPONSE_KEPT = 2_000
 MADE_ANEW_MAX = 10
 """A record that moves each time it is written, or a system that says so of one that
 does not: somebody has to look."""
@@ -45,11 +46,13 @@ def recorded(
     match outcome:
         case Delivered():
             return [
-                _transmitted(scene, write, outcome.exchange),
+                noted.transmitted(scene, write, outcome.exchange),
                 *acknowledged(scene, write, outcome, "answer"),
             ]
+        case Received() | Elsewhere():
+            return between_nodes.recorded(scene, write, outcome)
         case Moved(detail):
-            sent = _transmitted(scene, write, outcome.exchange)
+            sent = noted.transmitted(scene, write, outcome.exchange)
             return [sent, *_moved(scene, detail, outcome.exchange, reading)]
         case Refused(detail):
             return [
@@ -62,19 +65,15 @@ def recorded(
                 *_sent(scene, write, outcome.exchange),
                 *_retryable(scene, detail, outcome.exchange, retry_after),
             ]
-        case NeedsCredentials(detail):
+        case NeedsCredentials(detail) | Gone(detail):
+            kind = "gone" if isinstance(outcome, Gone) else "credentials"
             return [
-                _transmitted(scene, write, outcome.exchange),
-                *_waiting(scene, "credentials", detail, outcome.exchange),
-            ]
-        case Gone(detail):
-            return [
-                _transmitted(scene, write, outcome.exchange),
-                *_waiting(scene, "gone", detail, outcome.exchange),
+                noted.transmitted(scene, write, outcome.exchange),
+                *_waiting(scene, kind, detail, outcome.exchange),
             ]
         case Uncertain(detail):
             return [
-                _transmitted(scene, write, outcome.exchange),
+                noted.transmitted(scene, write, outcome.exchange),
                 *_uncertain(scene, detail, outcome.exchange),
             ]
         case _:
@@ -90,32 +89,16 @@ def acknowledged(
     complete: bool = True,
 ) -> list[Event]:
     """The member holds the message: credit what it made of the values."""
-    message = scene.message
-    told: list[Event] = []
-    if write.record_id is None:
-        told.append(
-            scene.event(
-                events.CorrelationLinked,
-                definition=str(message.definition_id),
-                member=message.member,
-                system=message.system,
-                table=message.table,
-                record_id=delivered.record_id,
-                record_revision=None,
-            )
-        )
-    told.append(
-        scene.about(
-            events.MessageAcknowledged,
-            record_id=delivered.record_id,
-            record_revision=delivered.revision,
-            stored=_stored(scene, delivered),
-            agreed=dict(message.versions),
-            settled_by=settled_by,
-            complete=complete,
-        )
+    done = scene.about(
+        events.MessageAcknowledged,
+        record_id=delivered.record_id,
+        record_revision=delivered.revision,
+        stored=noted.stored(scene, delivered.stored),
+        agreed=dict(scene.message.versions),
+        settled_by=settled_by,
+        complete=complete,
     )
-    return told
+    return [*noted.linked(scene, write, delivered.record_id), done]
 
 
 def found(scene: Scene, write: Write, settlement: Found) -> list[Event]:
@@ -135,7 +118,7 @@ def found(scene: Scene, write: Write, settlement: Found) -> list[Event]:
     told = acknowledged(scene, write, sent, "read back", complete=False)
     if DELETED in scene.message.fields:
         return told
-    return [*told, _captured(scene, record, "read_back")]
+    return [*told, noted.captured(scene, record, "read_back")]
 
 
 def read_first(scene: Scene, reading: Snapshot) -> list[Event]:
@@ -192,49 +175,14 @@ def seen_beside(scene: Scene, write: Write, delivered: Delivered) -> list[Event]
     if not others or write.operation != "update":
         return []
     snapshot = Snapshot(delivered.record_id, delivered.revision, others)
-    return [_captured(scene, snapshot, "write_answer")]
-
-
-def _stored(scene: Scene, delivered: Delivered) -> dict[str, Any]:
-    """What the member now holds of the message's fields, in shared form."""
-    message, member, definition = scene.message, scene.member, scene.definition
-    if DELETED in message.fields:
-        return {DELETED: True}
-    stored: dict[str, Any] = {}
-    for name, value in message.fields.items():
-        stored[name] = flow.normalised(member, definition, name, value)
-        remote = member.fields[name].field if name in member.fields else ""
-        if remote in delivered.stored:
-            try:
-                shown = flow.inbound(
-                    member, definition, {remote: delivered.stored[remote]}
-                )
-            except flow.MappingRefused:
-                continue  # its own words for it; what we sent is what we know
-            stored[name] = shown.fields[name]
-    return stored
-
-
-def _transmitted(scene: Scene, write: Write, exchange: Exchange) -> Event:
-    return scene.about(
-        events.MessageTransmitted,
-        attempt=scene.attempt,
-        delivery_id=write.delivery_id,
-        operation=write.operation,
-        record_id=write.record_id,
-        if_match=write.if_match,
-        fields=dict(write.fields),
-        entry_ids=[entry.id for entry in write.entries],
-        request_sha256=exchange.request_sha256,
-        status=exchange.status,
-        response=exchange.response[:RESPONSE_KEPT],
-        seconds=round(exchange.seconds, 6),
-    )
+    return [noted.captured(scene, snapshot, "write_answer")]
 
 
 def _sent(scene: Scene, write: Write, exchange: Exchange) -> list[Event]:
     """Transmitted only where something went over the wire."""
-    return [] if exchange.status is None else [_transmitted(scene, write, exchange)]
+    return (
+        [] if exchange.status is None else [noted.transmitted(scene, write, exchange)]
+    )
 
 
 def _failed(
@@ -302,7 +250,7 @@ def _moved(
         case Snapshot():
             return [
                 _failed(scene, "moved", detail, exchange, None),
-                _captured(scene, reading, "read_back"),
+                noted.captured(scene, reading, "read_back"),
             ]
         case Missing():
             return [
@@ -323,35 +271,3 @@ def _moved(
             ]
         case _:
             assert_never(reading)
-
-
-def _captured(scene: Scene, snapshot: Snapshot, source: str) -> Event:
-    message = scene.message
-    return scene.event(
-        events.ChangeCaptured,
-        definition=str(message.definition_id),
-        process_event=message.process_event,
-        revision=message.definition_revision,
-        member=message.member,
-        system=message.system,
-        table=message.table,
-        record_id=snapshot.record_id,
-        operation="delete" if snapshot.deleted else "update",
-        change_id=f"{source}-{uuid4()}",
-        record_revision=snapshot.revision,
-        fields=dict(snapshot.fields),
-        before={},
-        entries=[],
-        changed_by="",
-        changed_at=snapshot.updated_at or "",
-        external_id=str(message.correlation_id),
-        origin=[],
-        hop=0,
-        source=source,
-        account="",
-        idempotency_key=None,
-        fingerprint="",
-        request_fingerprint="",
-        trace_id="",
-        sequence=0,
-    )

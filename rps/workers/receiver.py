@@ -153,7 +153,7 @@ def _to_be_quiet(
 ) -> tuple[tuple[UUID, str], ...]:
     """The lanes to members that are judged and have messages waiting: one that was
     claimed since we looked would be judged while it is written to."""
-    judged = {captured.member for _, captured in changes}
+    judged = {captured.member for _, captured in changes if captured.if_match is None}
     return tuple(
         (correlation.id, member)
         for member in sorted(judged)

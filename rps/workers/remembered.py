@@ -24,6 +24,7 @@ PARTS_MAX = 50_000
 OUTCOMES = {
     "correlation.linked",
     "message.transmitted",
+    "message.received",
     "message.acknowledged",
     "message.failed",
     "message.parked",

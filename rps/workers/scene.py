@@ -39,6 +39,8 @@ class Message:
     entries: list[dict[str, Any]]
     origin: list[str]
     hop: int
+    changed_by: str = ""
+    changed_at: str = ""
 
     @property
     def delivery_id(self) -> str:

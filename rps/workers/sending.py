@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from rps.application import RemoteProcessSync
-    from rps.domain.delivery import Connector, Outcome, Write
+    from rps.domain.delivery import Connector, Outcome, Reading, Write
     from rps.domain.remote_system import RemoteSystem
     from rps.workers.outbound import Lane
 
@@ -86,7 +86,7 @@ class Sending:
     ) -> Attempt:
         """Settle what may have been sent before, look where it is needed, then send."""
         able = connector.capabilities
-        if scene.message.status == "uncertain" or (lane.is_suspect and not able.dedupe):
+        if lane.may_have_been_sent(able):
             settlement = connector.settle(write)
             if not isinstance(settlement, NotApplied):
                 scene.now = self._clock()
@@ -111,9 +111,9 @@ class Sending:
         outcome: Outcome,
         connector: Connector,
     ) -> Attempt:
-        reading = None
+        reading: Reading | None = None
         if isinstance(outcome, Moved) and write.record_id is not None:
-            reading = connector.read(write.table, write.record_id)
+            reading = outcome.record or connector.read(write.table, write.record_id)
         scene.now = self._clock()
         events = outcomes.recorded(scene, write, outcome, reading)
         if isinstance(outcome, Delivered) and (

@@ -23,6 +23,7 @@ from rps.projections.followed import Follower
 from rps.projections.inline import INBOUND, OUTBOUND
 from rps.projections.views import followed_views
 from rps.workers.deliverer import Deliverer
+from rps.workers.herald import Herald
 from rps.workers.receiver import Receiver
 from rps.workers.sweeper import Sweeper
 from rps.workers.wake import Wake
@@ -37,13 +38,14 @@ IDLE_SECONDS = 1.0
 CONNECTIONS = 12
 """A worker's threads hardly ever ask the database at the same time."""
 
-KINDS = ("projector", "receiver", "deliverer", "sweeper")
+KINDS = ("projector", "receiver", "deliverer", "sweeper", "herald")
 
 CHANNELS = {
     "projector": "rps_events",
     "receiver": INBOUND,
     "deliverer": OUTBOUND,
     "sweeper": "rps_sweep",  # nobody calls: it looks once in a while
+    "herald": "rps_herald",  # nor here
 }
 
 
@@ -120,6 +122,9 @@ def _made(
             return Claiming(receiver), stack.enter_context(receiver.heartbeat())
         case "sweeper":
             return Sweeper(application, clock), None
+        case "herald":
+            transport = Transport(config.allow_networks)
+            return Herald(application, transport, clock), None
         case "deliverer":
             connections = Connections(
                 application.datastore, Transport(config.allow_networks)

@@ -69,6 +69,17 @@ MAY: dict[str, set[str]] = {
     "POST /v1/replays/{replay_id}/cancel": OPERATE,
     "GET /v1/audit": AUDIT,
 }
+SIGNED = {
+    "POST /v1/nodes/{peer}/messages",
+    "GET /v1/nodes/{peer}/records/{table}/{key}",
+    "GET /v1/nodes/{peer}/ping",
+    "POST /v1/nodes/{peer}/heartbeat",
+    "POST /v1/nodes/{peer}/settled",
+    "POST /v1/nodes/{peer}/secret",
+    "POST /v1/nodes/{peer}/accept",
+}
+"""Who asks these proves by a signature which linked node it is."""
+
 _ARGUMENT = re.compile(r"<(?:[^<>]*:)?([a-z_]+)>")
 
 FOR_EVERYBODY = {
@@ -93,14 +104,15 @@ def _braced(argument: re.Match[str]) -> str:
 
 def asked(node: Node, route: str, who: str | None) -> Any:
     method, path = route.split()
-    path = re.sub(r"\{(correlation|message|replay)_id\}", str(uuid4()), path)
+    ids = r"\{((correlation|message|replay)_id|peer|key)\}"
+    path = re.sub(ids, str(uuid4()), path)
     path = re.sub(r"\{(sequence|revision|number)\}", "1", path)
     path = re.sub(r"\{[a-z_]+\}", "unheard-of", path)
     return node.call(method, path, who=who)
 
 
 def test_every_route_is_judged_in_this_test(lasting: Node) -> None:
-    assert routes(lasting) == MAY.keys() | FOR_EVERYBODY
+    assert routes(lasting) == MAY.keys() | SIGNED | FOR_EVERYBODY
 
 
 @pytest.mark.parametrize("role", [*ROLES, "nobody"])
@@ -118,6 +130,10 @@ def test_nothing_but_what_is_for_everybody_is_had_without_a_token(
         answered = asked(lasting, route, None)
         assert answered.status == 401, route
         assert answered.headers["WWW-Authenticate"] == "Bearer"
+    for route in SIGNED:
+        answered = asked(lasting, route, "admin")
+        assert answered.status == 401, route
+        assert answered.json["type"] == "urn:rps:problem:signature-refused"
     for route in FOR_EVERYBODY:
         assert asked(lasting, route, None).status == 200, route
 

@@ -54,6 +54,7 @@ FIELDS: dict[str, Any] = {
     "account": "importer",
     "actor": "ada",
     "agreed": {"title": 3},
+    "ask_at": "2026-01-02T03:04:10+00:00",
     "attempt": 2,
     "base": None,
     "bases": {"title": "Printer"},
@@ -82,6 +83,7 @@ FIELDS: dict[str, Any] = {
     "hop": 0,
     "idempotency_key": "key-1",
     "if_match": "7",
+    "judged": True,
     "kind": "retryable",
     "lanes": [
         {

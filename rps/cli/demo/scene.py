@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import urllib3
 
+from rps.application.secret_store import SecretStore
 from rps.application.tokens import NotAuthenticated, authenticate
 from rps.cli.demo.desk import Desk
 from rps.cli.demo.processes import free_port
 from rps.cli.sandbox import new_secret
 from rps.cli.setup import issue_token
 from rps.cli.status import lags
-from rps.cli.systems import KEEP_KEY
 from rps.cli.terminal import Failure
 from rps.cli.yaml_document import read_document
 from rps.domain.account import LIFETIME_DAYS
@@ -152,13 +152,13 @@ class Scene:
     def configure(self, session: Session) -> None:
         """Domain, accounts with tokens, systems with secrets. Again: no change."""
         application, now = session.application, session.now
+        store = SecretStore(application.datastore, os.urandom)
         application.ensure_domain(TOP, "", ACTOR, now)
         for name, role in ROLES.items():
             application.ensure_account(TOP, name, [role], ACTOR, now)
             self._ensure_token(session, name)
         for name in TABLES:
-            key = {"domain": TOP, "name": name}
-            session.ask(KEEP_KEY, {**key, "value": self.secrets[name]})
+            store.keep(TOP, name, self.secrets[name])
             settings = {"url": f"{self.url(name)}/rps", "secrets": [name]}
             application.register_system(
                 *(TOP, name, "push", "a sandbox", settings), ACTOR, now

@@ -1,0 +1,311 @@
+"""Linked nodes: invited once, then known to each other by an id and two secrets.
+
+Of a system NAME that is a node there are these secrets: NAME signs what goes there,
+`NAME\\tin` what comes from there; `NAME\\tin before` is the one before that, for a day;
+`NAME\\tnext` will sign once the other side has it; `NAME\\tinvited` signs the one
+request by which an invitation is accepted. No name of a system holds a tab.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as NotBase64
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from rps.connectors.node import BATCH, PROTOCOL, NodeConnector
+from rps.connectors.signature import SecretUnusable, SignatureRefused, Signer, verify
+from rps.domain.between_nodes import NODE
+from rps.domain.remote_system import RemoteSystem
+from rps.projections.node_questions import NodeQuestions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from uuid import UUID
+
+    from rps.application import RemoteProcessSync
+    from rps.application.configuration import Configuration
+    from rps.application.secret_store import SecretStore
+    from rps.connectors.push import Wire
+
+INVITED_SECONDS = 7 * 24 * 3600.0
+BEFORE_SECONDS = 24 * 3600.0
+
+_PREFIX = "rpsnode_"
+
+
+class InvitationRefused(ValueError):
+    """The invitation cannot be used; the text says why, and what to do."""
+
+
+class NotANode(LookupError):
+    """There is no linked node of that name."""
+
+
+class PeerUnanswered(Exception):
+    """The other node did not do as asked; the text is what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """What one side hands to the other: where to answer, with which key to sign, and
+    what to call us."""
+
+    url: str
+    key: str
+    name: str
+
+    def token(self) -> str:
+        """One word. Its last characters tell a token that was copied by halves."""
+        said = json.dumps(asdict(self) | {"v": PROTOCOL}, sort_keys=True).encode()
+        checked = said + zlib.crc32(said).to_bytes(4, "big")
+        return _PREFIX + urlsafe_b64encode(checked).decode().rstrip("=")
+
+    @classmethod
+    def of(cls, token: str) -> Invitation:
+        """Raises InvitationRefused."""
+        encoded = "".join(token.split()).removeprefix(_PREFIX)
+        try:
+            checked = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+            said, check = checked[:-4], checked[-4:]
+            told = json.loads(said)
+            protocol = told.pop("v")
+            made = cls(**told)
+            Signer([made.key])
+        except (NotBase64, ValueError, KeyError, TypeError, AttributeError):
+            said, check, protocol = b"", b"", 0
+        if zlib.crc32(said).to_bytes(4, "big") != check or not said:
+            raise InvitationRefused(
+                "this is no invitation, or not all of it: copy the whole line that"
+                " `rps system invite` printed"
+            )
+        if protocol != PROTOCOL:
+            raise InvitationRefused(
+                f"the invitation is of protocol {protocol}, this node speaks"
+                f" {PROTOCOL}: bring the older of the two up to date"
+            )
+        return made
+
+
+class Neighbours:
+    def __init__(self, application: RemoteProcessSync, secrets: SecretStore) -> None:
+        self._application = application
+        self._secrets = secrets
+        self._questions = NodeQuestions(application.recorder.questions)
+
+    # --- invitations --------------------------------------------------------------
+
+    def invite(
+        self,
+        domain: str,
+        name: str,
+        base_url: str,
+        called: str,
+        actor: str,
+        now: datetime,
+    ) -> str:
+        """The token for whoever is to be NAME here and calls us `called`; we shall
+        decide where both changed a field. Raises InvitationRefused."""
+        known = self._application.find(RemoteSystem, RemoteSystem.id_of(domain, name))
+        if known is not None and (known.connector != NODE or known.settings["url"]):
+            raise InvitationRefused(f"there is a remote system {name} already")
+        system = known or self._register(domain, name, "", actor, now, decides=True)
+        key = self._secrets.new()
+        self._secrets.keep(domain, f"{name}\tinvited", key)
+        return Invitation(_address_for(system, base_url), key, called).token()
+
+    def accept(
+        self,
+        domain: str,
+        invitation: Invitation,
+        name: str,
+        base_url: str,
+        transport: Wire,
+        actor: str,
+        now: datetime,
+    ) -> RemoteSystem:
+        """Link with the node that invited. Said again after an answer that was lost, it
+        comes to the same. Raises InvitationRefused, PeerUnanswered."""
+        key = RemoteSystem.id_of(domain, name)
+        known = self._application.find(RemoteSystem, key)
+        if known is not None and known.settings.get("url") != invitation.url:
+            raise InvitationRefused(
+                f"there is a remote system {name} already: choose another with --name"
+            )
+        system = known or self._register(
+            domain, name, invitation.url, actor, now, decides=False
+        )
+        theirs = f"{name}\tin"
+        self._secrets.make(domain, theirs)
+        (secret,) = self._secrets.live(domain, [theirs])
+        connector = NodeConnector(
+            transport, url=invitation.url, secrets=[invitation.key], decides=False
+        )
+        say = self.standing(system) | {
+            "url": _address_for(system, base_url),
+            "secret": secret,
+        }
+        said, why = connector.ask("accept", say)
+        if said is None:
+            raise PeerUnanswered(why)
+        self._secrets.keep(domain, name, _usable(said.get("secret")))
+        self.heard(system, said)
+        return self._application.activate_system(system.id, actor, now)
+
+    def accepted(
+        self, system: RemoteSystem, said: Mapping[str, Any], now: datetime
+    ) -> dict[str, Any]:
+        """What the invited node is answered. Raises InvitationRefused."""
+        url, secret = said.get("url"), _usable(said.get("secret"))
+        if not isinstance(url, str) or system.settings["url"] not in ("", url):
+            raise InvitationRefused("another node has accepted the invitation before")
+        domain, name = system.domain, system.name
+        self._secrets.keep(domain, name, secret)
+        self._secrets.make(domain, f"{name}\tin")
+        (theirs,) = self._secrets.live(domain, [f"{name}\tin"])
+        settings = {**system.settings, "url": url}
+        self._application.change(
+            RemoteSystem,
+            system.id,
+            lambda each: each.change(each.description, settings, NODE, now),
+        )
+        self._application.activate_system(system.id, NODE, now)
+        self.heard(system, said)
+        return self.standing(system) | {"secret": theirs}
+
+    def _register(
+        self,
+        domain: str,
+        name: str,
+        url: str,
+        actor: str,
+        now: datetime,
+        *,
+        decides: bool,
+    ) -> RemoteSystem:
+        settings = {"url": url, "secrets": [name], "decides": decides, "batch": BATCH}
+        return self._application.register_system(
+            domain, name, NODE, "", settings, actor, now
+        )[0]
+
+    # --- who is it ----------------------------------------------------------------
+
+    def invited(
+        self, key: UUID, headers: Mapping[str, str], body: bytes, now: float
+    ) -> RemoteSystem:
+        """The system an invitation was made for; raises SignatureRefused."""
+        system = self._node(key)
+        name = f"{system.name}\tinvited"
+        live = self._secrets.live(system.domain, [name], INVITED_SECONDS)
+        verify(headers, body, live, now)
+        return system
+
+    def verified(
+        self, key: UUID, headers: Mapping[str, str], body: bytes, now: float
+    ) -> RemoteSystem:
+        """The linked node that signed a request; raises SignatureRefused."""
+        system = self._node(key)
+        name, domain = system.name, system.domain
+        live = self._secrets.live(domain, [f"{name}\tin"])
+        live += self._secrets.live(domain, [f"{name}\tin before"], BEFORE_SECONDS)
+        verify(headers, body, live, now)
+        if system.settings["decides"]:
+            self._secrets.drop(domain, f"{name}\tinvited")
+        return system
+
+    def _node(self, key: UUID) -> RemoteSystem:
+        reader = self._application.configuration
+        found = reader.current.aggregates.get(key) or reader.refresh().aggregates.get(
+            key
+        )
+        if not isinstance(found, RemoteSystem) or found.connector != NODE:
+            # As for a wrong signature: who asks does not learn which ids there are.
+            raise SignatureRefused("no signature matches")
+        return found
+
+    # --- secrets change -----------------------------------------------------------
+
+    def rotate(self, system: RemoteSystem, transport: Wire) -> None:
+        """Sign with a new secret from now on, once the other node has it; said again
+        after an answer that was lost, it comes to the same. Raises PeerUnanswered."""
+        if system.connector != NODE:
+            raise NotANode(system.name)
+        domain, name = system.domain, system.name
+        self._secrets.make(domain, f"{name}\tnext")
+        (secret,) = self._secrets.live(domain, [f"{name}\tnext"])
+        said, why = self.connector(system, transport).ask("secret", {"secret": secret})
+        if said is None:
+            raise PeerUnanswered(why)
+        self._secrets.rename(domain, f"{name}\tnext", name)
+
+    def rotated(self, system: RemoteSystem, secret: object) -> None:
+        """Take what the other node will sign with. Raises InvitationRefused."""
+        name, domain = f"{system.name}\tin", system.domain
+        new = _usable(secret)
+        if new not in self._secrets.live(domain, [name]):
+            self._secrets.rename(domain, name, f"{name} before")
+            self._secrets.keep(domain, name, new)
+
+    # --- how it stands ------------------------------------------------------------
+
+    def connector(self, system: RemoteSystem, transport: Wire) -> NodeConnector:
+        return NodeConnector(
+            transport,
+            url=system.settings["url"],
+            secrets=self._secrets.live(system.domain, system.settings["secrets"]),
+            decides=system.settings["decides"],
+        )
+
+    def standing(self, system: RemoteSystem) -> dict[str, Any]:
+        """What we say of ourselves to that node."""
+        configuration = self._application.configuration.refresh()
+        current = configuration.system(system.domain, system.name) or system
+        return {
+            "protocol": PROTOCOL,
+            "state": current.state,
+            "knows": known_to(configuration, system),
+        }
+
+    def heard(self, system: RemoteSystem, said: Mapping[str, Any]) -> None:
+        """Keep what that node said of itself."""
+        kept = {
+            "protocol": said.get("protocol"),
+            "state": said.get("state"),
+            "knows": said.get("knows"),
+        }
+        self._questions.heard(system.domain, system.name, orjson.dumps(kept).decode())
+
+
+def known_to(
+    configuration: Configuration, system: RemoteSystem
+) -> dict[str, dict[str, Any]]:
+    """The process events we share with a node, by the name both use."""
+    known: dict[str, dict[str, Any]] = {}
+    for (domain, name, table), routes in configuration.routes.items():
+        if (domain, name) == (system.domain, system.name):
+            for route in routes:
+                known[table] = {
+                    "revision": route.revision,
+                    "fields": sorted(route.member.by_field),
+                    "journals": sorted(route.member.by_journal),
+                }
+    return known
+
+
+def _address_for(system: RemoteSystem, base_url: str) -> str:
+    return f"{base_url.rstrip('/')}/v1/nodes/{system.id}"
+
+
+def _usable(secret: object) -> str:
+    try:
+        if isinstance(secret, str):
+            Signer([secret])
+            return secret
+    except SecretUnusable:
+        pass
+    raise InvitationRefused("the other node sent no usable secret")

@@ -1,0 +1,38 @@
+"""What is different about a change that another node sent.
+
+Of two linked nodes one decides where both changed a field: the one that invited. To it
+the other one is a remote system like any, which reports its changes and is written to
+for the version it is known to be at. The other one takes such a write as it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rps.domain.events import ChangeCaptured
+    from rps.domain.state import CorrelationState
+
+NODE = "node"
+"""The source of changes that another node sent."""
+
+ELSEWHERE, MOVED_ON = "elsewhere", "moved on"
+"""How reasons begin for which such a change is ignored and its node has to know."""
+
+
+def objection(state: CorrelationState, captured: ChangeCaptured) -> str:
+    """Why a node's change is not judged, else "".
+
+    A record comes to a node one way only: by as many as there are, nodes would form a
+    ring, in which nobody decides. And what was decided about another version of it has
+    to be decided again.
+    """
+    if captured.source != NODE:
+        return ""
+    is_new = captured.member not in state.links and not state.waiting(captured.member)
+    if captured.operation == "create" and state.opened and is_new:
+        return f"{ELSEWHERE}: this record came here another way"
+    here = str(state.shared_version)
+    if captured.if_match not in (None, here):
+        return f"{MOVED_ON}: made for version {captured.if_match}, here it is {here}"
+    return ""

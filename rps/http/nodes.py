@@ -1,0 +1,293 @@
+"""Other nodes: their messages, and what the two say of each other. All is signed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+from flask import Response, g, request
+from marshmallow import ValidationError
+
+from rps.application.arrivals import REFUSED, TAKEN, Arrivals, state_of
+from rps.application.neighbours import Neighbours
+from rps.application.operations import LaneBusy, NotFound, NotOpen
+from rps.application.secret_store import SecretStore
+from rps.connectors.batch import MESSAGES_MAX
+from rps.connectors.node import PROTOCOL
+from rps.domain.between_nodes import NODE
+from rps.http import json_body
+from rps.http.answers import answer
+from rps.http.change_schema import checked
+from rps.http.changes import LIMITS
+from rps.http.errors import NotTakenNow
+from rps.http.inputs import raw_body
+from rps.http.routes import public, route
+from rps.log.append import LeaseLost
+from rps.projections.node_questions import NodeQuestions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from rps.domain.remote_system import RemoteSystem
+    from rps.http.parts import Parts
+
+WAIT_SECONDS = 2.0
+PAUSES_SECONDS = (0.01, 0.01, 0.02, 0.03, 0.05)
+PAUSED_SECONDS = 60
+
+_KEYS = {
+    "id": "change_id",
+    "process_event": "table",
+    "operation": "operation",
+    "correlation_id": "record_id",
+    "version": "revision",
+    "fields": "fields",
+    "entries": "entries",
+    "origin": "origin",
+    "hop": "hop",
+    "changed_by": "changed_by",
+    "changed_at": "changed_at",
+}
+"""A message's keys, and those of the change that it is here."""
+
+_REQUIRED = ("id", "process_event", "operation", "correlation_id")
+
+
+class Nodes:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        application = parts.application
+        secrets = SecretStore(application.datastore, parts.random_bytes)
+        self._neighbours = Neighbours(application, secrets)
+        self._arrivals = Arrivals(application)
+        self._questions = NodeQuestions(application.recorder.questions)
+
+    @route(
+        "POST",
+        "/nodes/<uuid:peer>/messages",
+        "A linked node's messages, in lane order; a receipt for each",
+        answer="NodeReceipts",
+    )
+    @public
+    def post_messages(self, peer: UUID) -> Response:
+        system = self._signed(peer)
+        self._require_open(system)
+        posted = _posted(("protocol", "messages"))
+        messages = posted["messages"]
+        if posted["protocol"] != PROTOCOL:
+            raise ValidationError({"protocol": [f"this node speaks {PROTOCOL}"]})
+        if not isinstance(messages, list) or not 1 <= len(messages) <= MESSAGES_MAX:
+            raise ValidationError({"messages": [f"give 1 to {MESSAGES_MAX}"]})
+        return answer({"receipts": self._taken(system, messages)})
+
+    @route(
+        "GET",
+        "/nodes/<uuid:peer>/records/<path:table>/<uuid:key>",
+        "A shared record, as the linked node may see it",
+        answer="NodeRecord",
+    )
+    @public
+    def get_node_record(self, peer: UUID, table: str, key: UUID) -> Response:
+        system = self._signed(peer)
+        shown = self._arrivals.shown(system, table, key)
+        if shown is None:
+            raise NotFound(f"no shared record {key}")
+        return answer(shown.to_json())
+
+    @route("GET", "/nodes/<uuid:peer>/ping", "Whether the signature is accepted")
+    @public
+    def get_ping(self, peer: UUID) -> Response:
+        return answer({"name": self._signed(peer).name})
+
+    @route(
+        "POST",
+        "/nodes/<uuid:peer>/heartbeat",
+        "How the linked node stands; answered with how this one does",
+        answer="NodeStanding",
+    )
+    @public
+    def post_heartbeat(self, peer: UUID) -> Response:
+        system = self._signed(peer)
+        said = _posted(("protocol", "state", "knows"))
+        self._neighbours.heard(system, said)
+        if said["state"] == "active":
+            self._parts.application.end_pause(system)
+        return answer(self._neighbours.standing(system))
+
+    @route(
+        "POST",
+        "/nodes/<uuid:peer>/settled",
+        "Messages of ours whose receipts can be had now",
+    )
+    @public
+    def post_settled(self, peer: UUID) -> Response:
+        system = self._signed(peer)
+        ids = _posted(("ids",))["ids"]
+        if not isinstance(ids, list) or len(ids) > MESSAGES_MAX:
+            raise ValidationError({"ids": [f"give a list of up to {MESSAGES_MAX}"]})
+        return answer({"asked": sum(self._ask_now(system, each) for each in ids)})
+
+    @route(
+        "POST",
+        "/nodes/<uuid:peer>/secret",
+        "What the linked node will sign with; the one before is taken for a day",
+    )
+    @public
+    def post_secret(self, peer: UUID) -> Response:
+        system = self._signed(peer)
+        self._neighbours.rotated(system, _posted(("secret",))["secret"])
+        return answer({})
+
+    @route(
+        "POST",
+        "/nodes/<uuid:peer>/accept",
+        "Accept an invitation, signed with its key",
+        answer="NodeStanding",
+    )
+    @public
+    def post_accept(self, peer: UUID) -> Response:
+        now = self._parts.clock()
+        body = raw_body()
+        system = self._neighbours.invited(peer, _headers(), body, now.timestamp())
+        g.body = body
+        said = _posted(("url", "secret"))
+        return answer(self._neighbours.accepted(system, said, now))
+
+    # --- messages -----------------------------------------------------------------
+
+    def _taken(self, system: RemoteSystem, messages: list[Any]) -> list[dict[str, Any]]:
+        asked: dict[str, str | None] = {}
+        refused: dict[str, str] = {}
+        changes: list[dict[str, Any]] = []
+        for place, message in enumerate(messages):
+            key = _id_of(message, place)
+            if key in asked:
+                refused[key] = "the batch holds this id twice"
+                continue
+            try:
+                change = _change(message, system)
+            except ValidationError as error:
+                refused[key] = _first_fault(error.messages)
+                continue
+            asked[key] = change["if_match"]
+            changes.append(change)
+        refused |= self._arrivals.take(system, changes, self._parts.clock())
+        wanted = {key: version for key, version in asked.items() if key not in refused}
+        receipts = self._awaited(system, wanted)
+        self._owe(system, receipts.values())
+        told = [
+            {"id": k, "status": REFUSED, "detail": why} for k, why in refused.items()
+        ]
+        return [*receipts.values(), *told]
+
+    def _awaited(
+        self, system: RemoteSystem, wanted: Mapping[str, str | None]
+    ) -> dict[str, dict[str, Any]]:
+        """Their receipts, once all is done or the other side has waited long enough."""
+        receipts = self._arrivals.receipts(system, wanted)
+        waited = 0.0
+        for pause in _pauses():
+            open_ = {k: wanted[k] for k, r in receipts.items() if r["status"] == TAKEN}
+            if not open_ or waited >= WAIT_SECONDS:
+                break
+            self._parts.pause(pause)
+            waited += pause
+            receipts |= self._arrivals.receipts(system, open_)
+        return receipts
+
+    def _owe(self, system: RemoteSystem, receipts: Iterable[dict[str, Any]]) -> None:
+        told = [(r["id"], state_of(r)) for r in receipts if r["status"] == TAKEN]
+        self._questions.owe(system.domain, system.name, told)
+
+    def _ask_now(self, system: RemoteSystem, delivery_id: Any) -> bool:
+        """Let a message of ours go again, which is how it is asked after."""
+        try:
+            key = UUID(str(delivery_id)[:36])
+            self._parts.operations.retry_message(
+                system.domain,
+                key,
+                f"{system.name} says that it is settled there",
+                f"{NODE}:{system.name}",
+                self._parts.clock(),
+                system=system.name,
+            )
+        except (ValueError, NotFound, NotOpen, LaneBusy, LeaseLost):
+            return False  # no such message, settled, or being asked after right now
+        return True
+
+    # --- who is it ----------------------------------------------------------------
+
+    def _signed(self, peer: UUID) -> RemoteSystem:
+        """Whose request it is; its body is read for the signature. SignatureRefused."""
+        g.body = raw_body()
+        now = self._parts.clock().timestamp()
+        return self._neighbours.verified(peer, _headers(), g.body, now)
+
+    def _require_open(self, system: RemoteSystem) -> None:
+        if system.state != "active":
+            raise NotTakenNow(system.state, PAUSED_SECONDS)
+
+
+def _headers() -> dict[str, str]:
+    return dict(request.headers.items())
+
+
+def _pauses() -> Iterable[float]:
+    yield from PAUSES_SECONDS
+    while True:
+        yield PAUSES_SECONDS[-1]
+
+
+def _posted(keys: tuple[str, ...]) -> dict[str, Any]:
+    """The body, which has these keys at least: what is new to us is left alone."""
+    posted = json_body.decode(g.body, limits=LIMITS)
+    if not isinstance(posted, dict):
+        raise ValidationError(["give an object"])
+    if missing := [key for key in keys if key not in posted]:
+        raise ValidationError({key: ["this field is missing"] for key in missing})
+    return posted
+
+
+def _id_of(message: Any, place: int) -> str:
+    key = message.get("id") if isinstance(message, dict) else None
+    return key if isinstance(key, str) else f"message {place}"
+
+
+def _change(message: Any, system: RemoteSystem) -> dict[str, Any]:
+    """The change that a message is here. ValidationError."""
+    if not isinstance(message, dict):
+        raise ValidationError(["give an object"])
+    if missing := [key for key in _REQUIRED if key not in message]:
+        raise ValidationError({key: ["this field is missing"] for key in missing})
+    change = {own: message[key] for key, own in _KEYS.items() if message.get(key)}
+    known = message.get("record_id")
+    version = message.get("if_match")
+    if not all(isinstance(each, str | None) for each in (known, version)):
+        raise ValidationError({"record_id": ["give texts, or null"]})
+    change["system"] = system.name
+    change["external_id"] = known or change.get("record_id")
+    change["entries"] = _entries(change.get("entries", []))
+    change = checked(change)
+    change.setdefault("fields", {})
+    change["origin"] = [
+        each if "/" in each else f"{system.name}/{each}"
+        for each in change.get("origin", ())
+    ]
+    # Only who decides writes for a version; from anybody else it is a report.
+    change["if_match"] = None if system.settings["decides"] else version
+    return change
+
+
+def _entries(listed: Any) -> Any:
+    """Without what is not known of an entry."""
+    if not isinstance(listed, list) or not all(isinstance(e, dict) for e in listed):
+        return listed  # to be refused
+    return [{k: v for k, v in e.items() if v or k == "text"} for e in listed]
+
+
+def _first_fault(messages: Any, place: str = "") -> str:
+    while isinstance(messages, dict):
+        key, messages = next(iter(messages.items()))
+        place = f"{place}/{key}"
+    text = messages[0] if isinstance(messages, list) else str(messages)
+    return f"{place}: {text}" if place else cast("str", text)

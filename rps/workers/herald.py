@@ -1,0 +1,100 @@
+"""The herald: tells linked nodes how this one stands, and what has become of theirs."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from rps.application.arrivals import TAKEN, Arrivals, state_of
+from rps.application.neighbours import Neighbours
+from rps.application.secret_store import SecretStore
+from rps.connectors.batch import MESSAGES_MAX
+from rps.connectors.signature import SecretUnusable
+from rps.domain.between_nodes import NODE
+from rps.projections.node_questions import NodeQuestions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from uuid import UUID
+
+    from rps.application import RemoteProcessSync
+    from rps.connectors.node import NodeConnector
+    from rps.connectors.push import Wire
+    from rps.domain.remote_system import RemoteSystem
+
+HEARTBEAT_SECONDS = 30.0
+AGAIN_SECONDS = 10.0
+"""After no answer."""
+
+
+class Herald:
+    idle_seconds = 0.5
+
+    def __init__(
+        self,
+        application: RemoteProcessSync,
+        transport: Wire,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._application = application
+        self._transport = transport
+        self._clock = clock
+        secrets = SecretStore(application.datastore, os.urandom)
+        self._neighbours = Neighbours(application, secrets)
+        self._arrivals = Arrivals(application)
+        self._questions = NodeQuestions(application.recorder.questions)
+        self._told: dict[UUID, tuple[str, float]] = {}
+
+    def work(self) -> int:
+        """Say what there is to say, once: it may rest after each round."""
+        for system in list(self._application.configuration.refresh().systems()):
+            if system.connector == NODE and system.settings["url"]:
+                self._tend(system)
+        return 0
+
+    def _tend(self, system: RemoteSystem) -> None:
+        try:
+            connector = self._neighbours.connector(system, self._transport)
+        except SecretUnusable:
+            return  # the doctor says so
+        heard = self._beat(system, connector)
+        if heard and system.state == "active":
+            self._pay(system, connector)
+
+    def _beat(self, system: RemoteSystem, connector: NodeConnector) -> bool:
+        """Say how we stand, in time and where that has changed. Whether it answered
+        last time."""
+        now = self._clock().timestamp()
+        state, due = self._told.get(system.id, ("", 0.0))
+        if state == system.state and now < due:
+            return due - now <= HEARTBEAT_SECONDS and state != ""
+        said, _ = connector.ask("heartbeat", self._neighbours.standing(system))
+        if said is None:
+            self._told[system.id] = "", now + AGAIN_SECONDS
+            return False
+        self._neighbours.heard(system, said)
+        self._told[system.id] = system.state, now + HEARTBEAT_SECONDS
+        return True
+
+    def _pay(self, system: RemoteSystem, connector: NodeConnector) -> None:
+        """Tell of messages that have come further than their receipts said."""
+        domain, name = system.domain, system.name
+        owed = self._questions.owed(domain, name, MESSAGES_MAX)
+        if not owed:
+            return
+        receipts = self._arrivals.receipts(system, dict.fromkeys(owed))
+        news = {
+            key: state_of(receipt)
+            for key, receipt in receipts.items()
+            if state_of(receipt) != owed[key]
+        }
+        if not news:
+            return
+        said, _ = connector.ask("settled", {"ids": list(news)})
+        if said is None:
+            return
+        settled = [key for key in news if receipts[key]["status"] != TAKEN]
+        self._questions.paid(domain, name, settled)
+        going_on = [(key, state) for key, state in news.items() if key not in settled]
+        self._questions.owe(domain, name, going_on)
