@@ -166,6 +166,7 @@ WORDS: dict[type[Event], Callable[[Any], str]] = {
     ),
     happened.CorrelationLinked: lambda e: f"linked to {e.table} {e.record_id}",
     happened.CorrelationUnlinked: lambda e: f"unlinked {e.record_id} {_by(e)}",
+    happened.CorrelationRelinked: lambda e: f"linked again {_by(e)}",
     happened.CorrelationDeactivated: _by,
     happened.CorrelationReactivated: _by,
     happened.ChangeAccepted: _accepted,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rps.domain import between_nodes, events, flow, plan
 from rps.domain.aggregate import identity, records
-from rps.domain.conflicts import Conflicts
+from rps.domain.membership import Membership
 from rps.domain.merge import Merge, Sighting, Terms, merge, obey, stamp
 from rps.domain.plan import Case, Verdict
 from rps.domain.queued import MessageUnknown
@@ -30,7 +30,7 @@ READ_SOURCES = ("read_back", "poll")
 """Changes that are the whole record as it was read, not what was reported of it."""
 
 
-class Correlation(Conflicts):
+class Correlation(Membership):
     """One shared record. All commands are handed `now` and decide without I/O.
 
     A member's changes are judged only while none of its messages is under way or
@@ -83,19 +83,25 @@ class Correlation(Conflicts):
             return "not linked: a record nobody shares was deleted"
         if self.opened and not self.active:
             return "not captured: the correlation is inactive"
+        if objection := between_nodes.objection(self, captured):
+            return objection
+        if captured.member in self.unlinked:
+            return f"not linked: {captured.member} takes no part since it was unlinked"
         link = self.links.get(captured.member)
         if link and link.record_id not in (None, captured.record_id):
             return f"not linked: the member's record here is {link.record_id}"
-        return between_nodes.objection(self, captured)
+        return ""
 
     def _new_entries(self, case: Case) -> list[dict[str, Any]]:
         """Entries nobody has shared yet. One that we wrote comes back under the id we
-        gave it, one of the member's own under an id of its own."""
+        gave it (but from a node, which sends its own only), one of the member's own
+        under an id of its own."""
         captured = case.captured
         arrived = {
             f"{captured.member}:{entry['id']}": entry
             for entry in captured.entries
             if entry["id"] not in self.entry_ids
+            or captured.source == between_nodes.NODE
         }
         return flow.inbound_entries(
             case.member,

@@ -20,6 +20,14 @@ from rps.domain.conflict_events import (
     ConflictRecorded,
     ConflictResolved,
 )
+from rps.domain.correlation_events import (
+    CorrelationDeactivated,
+    CorrelationLinked,
+    CorrelationOpened,
+    CorrelationReactivated,
+    CorrelationRelinked,
+    CorrelationUnlinked,
+)
 from rps.domain.message_events import (
     MessageAcknowledged,
     MessageFailed,
@@ -31,7 +39,7 @@ from rps.domain.message_events import (
     MessageSkipped,
     MessageTransmitted,
 )
-from rps.domain.state import CorrelationState, Link, Pending
+from rps.domain.state import CorrelationState, Pending
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,6 +60,7 @@ __all__ = [
     "CorrelationLinked",
     "CorrelationOpened",
     "CorrelationReactivated",
+    "CorrelationRelinked",
     "CorrelationUnlinked",
     "MessageAcknowledged",
     "MessageFailed",
@@ -117,78 +126,6 @@ class ChangeCaptured(Event):
             source="moved",
         )
         return moved
-
-
-class CorrelationOpened(Event):
-    """The first accepted change made this shared record."""
-
-    TOPIC = "correlation.opened"
-
-    definition: str
-    process_event: str
-    revision: int
-
-    def apply(self, aggregate: CorrelationState) -> None:
-        aggregate.domain = self.domain
-        aggregate.definition = self.definition
-        aggregate.process_event = self.process_event
-        aggregate.active = True
-
-
-class CorrelationLinked(Event):
-    """The shared record has a copy in `member`."""
-
-    TOPIC = "correlation.linked"
-
-    definition: str
-    member: str
-    system: str
-    table: str
-    record_id: str
-    record_revision: str | None
-
-    def apply(self, aggregate: CorrelationState) -> None:
-        link = aggregate.links.get(self.member)
-        if link is None or link.record_id not in (None, self.record_id):
-            link = aggregate.links[self.member] = Link()
-        link.system, link.table = self.system, self.table
-        link.record_id = self.record_id
-        link.revision = self.record_revision or link.revision
-
-
-class CorrelationUnlinked(Event):
-    """The copy in `member` no longer takes part."""
-
-    TOPIC = "correlation.unlinked"
-
-    definition: str
-    member: str
-    record_id: str
-    reason: str
-    actor: str
-
-    def apply(self, aggregate: CorrelationState) -> None:
-        aggregate.links.pop(self.member, None)
-
-
-class CorrelationDeactivated(Event):
-    TOPIC = "correlation.deactivated"
-
-    reason: str
-    actor: str
-
-    def apply(self, aggregate: CorrelationState) -> None:
-        aggregate.active = False
-
-
-class CorrelationReactivated(Event):
-    TOPIC = "correlation.reactivated"
-
-    reason: str
-    actor: str
-
-    def apply(self, aggregate: CorrelationState) -> None:
-        aggregate.active = True
 
 
 class ChangeAccepted(Event):
@@ -310,6 +247,7 @@ EVENTS: tuple[type[Event], ...] = (
     CorrelationOpened,
     CorrelationLinked,
     CorrelationUnlinked,
+    CorrelationRelinked,
     CorrelationDeactivated,
     CorrelationReactivated,
     ChangeAccepted,

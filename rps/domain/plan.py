@@ -159,7 +159,31 @@ def message_to(
 ) -> dict[str, Any] | None:
     """What tells `member` about the `changed` fields and `entries`; None: nothing to
     tell. A record that is not there yet is told everything. `released` (member, field)
-    is not held back any more."""
+    is not held back any more. Who was unlinked is told nothing."""
+    if member.name in state.unlinked:
+        return None
+    return _told(state, member, changed, entries, standing, released)
+
+
+def owed_message(
+    state: CorrelationState, member: Member, entries: list[dict[str, Any]]
+) -> dict[str, Any] | None:
+    """What brings `member` up to what is shared now, even if it is unlinked yet."""
+    standing = Standing.after(state, {}, 0)
+    changed = owed(state, member, standing, {})
+    if not (changed or entries):
+        return None
+    return _told(state, member, changed, entries, standing)
+
+
+def _told(
+    state: CorrelationState,
+    member: Member,
+    changed: Iterable[str],
+    entries: list[dict[str, Any]],
+    standing: Standing,
+    released: tuple[str, str] | None = None,
+) -> dict[str, Any] | None:
     link = state.links.get(member.name) or Link()
     if link.deleted:
         return None

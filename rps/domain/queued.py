@@ -102,7 +102,7 @@ class QueuedEntries(CorrelationState):
     ) -> dict[str, Any] | None:
         """What `replay` would send; None: the member is not to be told anything."""
         member = definition.members.get(member_name)
-        if member is None:
+        if member is None or not self.active:
             return None
         standing = Standing.after(self, {}, 0)
         wanted = [name for name in fields if name in standing.values]

@@ -171,12 +171,14 @@ class CorrelationState(Aggregate):
     replayed: set[str]
     held: dict[tuple[str, str], Held]
     conflicts: int
+    unlinked: dict[str, str]
+    """Members that take no part any more, and the id of the record each had, or ""."""
 
     def start(self) -> None:
         self.definition = self.process_event = self.domain = ""
         self.active = False
         self.shared_version = self.conflicts = 0
-        self.fields, self.links, self.held = {}, {}, {}
+        self.fields, self.links, self.held, self.unlinked = {}, {}, {}, {}
         self.pending = Unsettled()
         self.entry_ids, self.replayed = set(), set()
 
@@ -205,6 +207,8 @@ class CorrelationState(Aggregate):
     ) -> None:
         """Note what `member` is now known to hold. `complete`: nothing of its record up
         to `revision` is unknown. What is known from a later revision stays."""
+        if member in self.unlinked:
+            return
         link = self.links.get(member)
         if link is None:
             link = self.links[member] = Link()

@@ -78,7 +78,8 @@ class Timelines:
         if conflict["state"] == "open":
             _, correlation = self.as_of(domain, stream)
             shared = correlation.fields.get(field)
-            known = correlation.links[conflict["member"]].base.get(field)
+            link = correlation.links.get(conflict["member"])
+            known = link and link.base.get(field)
             shown["now"] = {
                 "mine": shared and shared.value,
                 "theirs": known and known.value,
@@ -204,6 +205,7 @@ _SAYS: Mapping[str, Callable[[Any], str]] = {
     "correlation.opened": lambda e: f"opened for {e.process_event}",
     "correlation.linked": lambda e: f"linked to {e.table} {e.record_id} of {e.member}",
     "correlation.unlinked": lambda e: f"{e.member} no longer takes part: {e.reason}",
+    "correlation.relinked": lambda e: f"{e.member} takes part again: {e.reason}",
     "correlation.deactivated": lambda e: f"{e.actor} deactivated it: {e.reason}",
     "correlation.reactivated": lambda e: f"{e.actor} reactivated it: {e.reason}",
     "conflict.recorded": _conflict,
