@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Receipt = dict[str, Any]
 """`{id, status, ...}` as it travels."""
 
-DONE, TAKEN, REPORTED, MOVED, REFUSED = 200, 202, 208, 412, 422
+DONE, TAKEN, REPORTED, MOVED, REFUSED, NOT_YET = 200, 202, 208, 412, 422, 424
 
 _IGNORED = "ignored: "
 _FINE = ("echo", "late", "kept", "conflict")
@@ -43,6 +43,10 @@ _FINE = ("echo", "late", "kept", "conflict")
 
 class MessageRefused(ValueError):
     """This node cannot take the message; the text says what would have to change."""
+
+
+class NotShared(MessageRefused):
+    """Nor can it until a definition here shares more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,28 +77,37 @@ class Arrivals:
 
     def take(
         self, system: RemoteSystem, changes: Sequence[dict[str, Any]], now: datetime
-    ) -> dict[str, str]:
-        """Commit those of `changes` that are not here yet. Why others cannot be taken,
-        by the ids of their messages; nothing of those is kept."""
+    ) -> dict[str, Receipt]:
+        """Commit those of `changes` that are not here yet. Receipts of those that
+        cannot be taken, by the ids of their messages; nothing of them is kept."""
         ids = [change["change_id"] for change in changes]
         known = self._questions.arrived(system.domain, system.name, ids)
-        refused: dict[str, str] = {}
+        refused: dict[str, Receipt] = {}
         new: list[dict[str, Any]] = []
         for change in changes:
-            if change["change_id"] in known:
+            key = change["change_id"]
+            if key in known:
                 continue
             try:
                 self._check(system, change)
             except MessageRefused as error:
-                refused[change["change_id"]] = str(error)
+                status = NOT_YET if isinstance(error, NotShared) else REFUSED
+                refused[key] = refusal(key, str(error), status)
             else:
                 new.append(change)
+        return refused | self._captured(system, new, now)
+
+    def _captured(
+        self, system: RemoteSystem, new: list[dict[str, Any]], now: datetime
+    ) -> dict[str, Receipt]:
+        """Receipts of those whose id was used before for something else."""
+        refused: dict[str, Receipt] = {}
         while new:
             try:
                 self._capture(system, new, now)
             except ChangeIdReused as error:
-                reused = new.pop(error.index or 0)
-                refused[reused["change_id"]] = f"{error}"
+                reused = new.pop(error.index or 0)["change_id"]
+                refused[reused] = refusal(reused, str(error))
             else:
                 break
         return refused
@@ -137,7 +150,7 @@ class Arrivals:
         member, definition = route.member, route.definition
         operation = change["operation"]
         if operation not in member.capture:
-            raise MessageRefused(
+            raise NotShared(
                 f"{definition.process_event}: {operation} is not taken from"
                 f" {member.name} here"
             )
@@ -148,7 +161,7 @@ class Arrivals:
             if entry["journal"] not in member.by_journal
         ]
         if unknown:
-            raise MessageRefused(
+            raise NotShared(
                 f"{definition.process_event} (revision {route.revision} here) does not"
                 f" share {', '.join(map(repr, dict.fromkeys(unknown)))}"
                 f" with {member.name}: publish it there, or do not send it"
@@ -169,8 +182,8 @@ class Arrivals:
         if len(routes) == 1:
             return routes[0]
         if routes:
-            raise MessageRefused(f"several definitions here take {table!r} from you")
-        raise MessageRefused(
+            raise NotShared(f"several definitions here take {table!r} from you")
+        raise NotShared(
             f"the process event {table!r} is not known here: publish a definition with"
             f" a member that is {system.name!r} and has this as its table"
         )
@@ -277,6 +290,10 @@ def _shown(found: Correlation, definition: Definition, member: Member) -> Record
         flow.outbound(member, definition, values),
         bool(values.get(DELETED)),
     )
+
+
+def refusal(message_id: str, detail: str, status: int = REFUSED) -> Receipt:
+    return {"id": message_id, **_said(status, detail)}
 
 
 def _said(status: int, detail: str) -> Receipt:

@@ -14,27 +14,31 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import orjson
 
+from rps.application.operations import LaneBusy, NotFound, NotOpen
 from rps.connectors.node import BATCH, PROTOCOL, NodeConnector
 from rps.connectors.signature import SecretUnusable, SignatureRefused, Signer, verify
 from rps.domain.between_nodes import NODE
 from rps.domain.remote_system import RemoteSystem
+from rps.log.append import LeaseLost
 from rps.projections.node_questions import NodeQuestions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-    from uuid import UUID
 
     from rps.application import RemoteProcessSync
     from rps.application.configuration import Configuration
+    from rps.application.operations import Operations
     from rps.application.secret_store import SecretStore
     from rps.connectors.push import Wire
 
 INVITED_SECONDS = 7 * 24 * 3600.0
 BEFORE_SECONDS = 24 * 3600.0
+WOKEN_MAX = 200
 
 _PREFIX = "rpsnode_"
 
@@ -271,14 +275,51 @@ class Neighbours:
             "knows": known_to(configuration, system),
         }
 
-    def heard(self, system: RemoteSystem, said: Mapping[str, Any]) -> None:
-        """Keep what that node said of itself."""
+    def heard(self, system: RemoteSystem, said: Mapping[str, Any]) -> bool:
+        """Keep what that node said of itself; whether it shares something else now."""
         kept = {
             "protocol": said.get("protocol"),
             "state": said.get("state"),
             "knows": said.get("knows"),
         }
+        before = self._questions.peer(system.domain, system.name)
         self._questions.heard(system.domain, system.name, orjson.dumps(kept).decode())
+        return before is not None and before.get("knows") != kept["knows"]
+
+    def wake(self, system: RemoteSystem, operations: Operations, now: datetime) -> None:
+        """Send again what that node could not take; it may be able to now."""
+        why = f"{system.name} shares something else now"
+        for key in self._questions.postponed(system.domain, system.name, WOKEN_MAX):
+            _send_now(system, str(key), why, operations, now)
+
+    def ask_now(
+        self,
+        system: RemoteSystem,
+        delivery_id: object,
+        operations: Operations,
+        now: datetime,
+    ) -> bool:
+        """Send a message of ours again, which is how it is asked after. False: there is
+        none, it is settled, or somebody asks already."""
+        why = f"{system.name} says that it is further there"
+        return _send_now(system, str(delivery_id)[:36], why, operations, now)
+
+
+def _send_now(
+    system: RemoteSystem, key: str, why: str, operations: Operations, now: datetime
+) -> bool:
+    try:
+        operations.retry_message(
+            system.domain,
+            UUID(key),
+            why,
+            f"{NODE}:{system.name}",
+            now,
+            system=system.name,
+        )
+    except (ValueError, NotFound, NotOpen, LaneBusy, LeaseLost):
+        return False
+    return True
 
 
 def known_to(

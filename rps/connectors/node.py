@@ -12,8 +12,8 @@ request is signed (Standard Webhooks) with a secret that only serves this direct
 
 A message sent again is answered with how far it has come, so nothing else is needed to
 ask after one. Receipts: 200 done, there too; 202 it has it (`judged`: and shares it);
-208 it has the record from another node; 412 it is at another version (`record`); else
-as a push receiver's answers.
+208 it has the record from another node; 412 it is at another version (`record`); 424
+its definition does not share that yet; else as a push receiver's answers.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from rps.domain.delivery import (
     Missing,
     Moved,
     NotApplied,
+    Postponed,
     Received,
     Refused,
     Unavailable,
@@ -187,6 +188,8 @@ class NodeConnector:
                 return _received(receipt, exchange)
             case HTTPStatus.ALREADY_REPORTED:
                 return Elsewhere(meaning.detail_of(answer), exchange)
+            case HTTPStatus.FAILED_DEPENDENCY:
+                return Postponed(meaning.detail_of(answer), exchange)
             case HTTPStatus.PRECONDITION_FAILED:
                 shown = shown_record(receipt.get("record"))
                 now = None

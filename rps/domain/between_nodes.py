@@ -29,10 +29,18 @@ def objection(state: CorrelationState, captured: ChangeCaptured) -> str:
     """
     if captured.source != NODE:
         return ""
-    is_new = captured.member not in state.links and not state.waiting(captured.member)
+    is_new = captured.member not in state.links
     if captured.operation == "create" and state.opened and is_new:
         return f"{ELSEWHERE}: this record came here another way"
     here = str(state.shared_version)
     if captured.if_match not in (None, here):
         return f"{MOVED_ON}: made for version {captured.if_match}, here it is {here}"
     return ""
+
+
+def is_judged_at_once(captured: ChangeCaptured) -> bool:
+    """Whether it may be judged while its member is written to. Else that is settled
+    first; but nodes that waited for each other's judgement would wait for ever."""
+    if captured.if_match is not None:
+        return True
+    return captured.source == NODE and captured.operation == "create"

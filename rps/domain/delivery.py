@@ -98,6 +98,15 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
+class Postponed:
+    """Another node cannot take this yet, and may once somebody there has changed
+    something: only this lane waits for that."""
+
+    detail: str
+    exchange: Exchange = field(default_factory=Exchange)
+
+
+@dataclass(frozen=True, slots=True)
 class Elsewhere:
     """Another node has the record already, from somebody else: it is not to be told by
     us."""
@@ -184,6 +193,7 @@ class Missing:
 Outcome = (
     Delivered
     | Received
+    | Postponed
     | Elsewhere
     | Refused
     | Moved

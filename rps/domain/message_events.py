@@ -99,7 +99,8 @@ class MessageAcknowledged(Event):
 class MessageFailed(Event):
     """An attempt that did not succeed. `retry_at` None: not by itself.
 
-    Kinds: `retryable`, `permanent`, `uncertain`, `moved`, `credentials`, `gone`.
+    Kinds: `retryable`, `permanent`, `uncertain`, `moved`, `credentials`, `gone`,
+    `postponed` (another node has to know a process event or field first).
     """
 
     TOPIC = "message.failed"

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
-from uuid import UUID
 
 from flask import Response, g, request
 from marshmallow import ValidationError
 
-from rps.application.arrivals import REFUSED, TAKEN, Arrivals, state_of
+from rps.application.arrivals import TAKEN, Arrivals, refusal, state_of
 from rps.application.neighbours import Neighbours
-from rps.application.operations import LaneBusy, NotFound, NotOpen
+from rps.application.operations import NotFound
 from rps.application.secret_store import SecretStore
 from rps.connectors.batch import MESSAGES_MAX
 from rps.connectors.node import PROTOCOL
-from rps.domain.between_nodes import NODE
 from rps.http import json_body
 from rps.http.answers import answer
 from rps.http.change_schema import checked
@@ -22,11 +20,11 @@ from rps.http.changes import LIMITS
 from rps.http.errors import NotTakenNow
 from rps.http.inputs import raw_body
 from rps.http.routes import public, route
-from rps.log.append import LeaseLost
 from rps.projections.node_questions import NodeQuestions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from uuid import UUID
 
     from rps.domain.remote_system import RemoteSystem
     from rps.http.parts import Parts
@@ -109,7 +107,8 @@ class Nodes:
     def post_heartbeat(self, peer: UUID) -> Response:
         system = self._signed(peer)
         said = _posted(("protocol", "state", "knows"))
-        self._neighbours.heard(system, said)
+        if self._neighbours.heard(system, said):
+            self._neighbours.wake(system, self._parts.operations, self._parts.clock())
         if said["state"] == "active":
             self._parts.application.end_pause(system)
         return answer(self._neighbours.standing(system))
@@ -125,7 +124,9 @@ class Nodes:
         ids = _posted(("ids",))["ids"]
         if not isinstance(ids, list) or len(ids) > MESSAGES_MAX:
             raise ValidationError({"ids": [f"give a list of up to {MESSAGES_MAX}"]})
-        return answer({"asked": sum(self._ask_now(system, each) for each in ids)})
+        told = (self._parts.operations, self._parts.clock())
+        asked = [self._neighbours.ask_now(system, each, *told) for each in ids]
+        return answer({"asked": sum(asked)})
 
     @route(
         "POST",
@@ -157,17 +158,17 @@ class Nodes:
 
     def _taken(self, system: RemoteSystem, messages: list[Any]) -> list[dict[str, Any]]:
         asked: dict[str, str | None] = {}
-        refused: dict[str, str] = {}
+        refused: dict[str, dict[str, Any]] = {}
         changes: list[dict[str, Any]] = []
         for place, message in enumerate(messages):
             key = _id_of(message, place)
             if key in asked:
-                refused[key] = "the batch holds this id twice"
+                refused[key] = refusal(key, "the batch holds this id twice")
                 continue
             try:
                 change = _change(message, system)
             except ValidationError as error:
-                refused[key] = _first_fault(error.messages)
+                refused[key] = refusal(key, _first_fault(error.messages))
                 continue
             asked[key] = change["if_match"]
             changes.append(change)
@@ -175,10 +176,7 @@ class Nodes:
         wanted = {key: version for key, version in asked.items() if key not in refused}
         receipts = self._awaited(system, wanted)
         self._owe(system, receipts.values())
-        told = [
-            {"id": k, "status": REFUSED, "detail": why} for k, why in refused.items()
-        ]
-        return [*receipts.values(), *told]
+        return [*receipts.values(), *refused.values()]
 
     def _awaited(
         self, system: RemoteSystem, wanted: Mapping[str, str | None]
@@ -198,22 +196,6 @@ class Nodes:
     def _owe(self, system: RemoteSystem, receipts: Iterable[dict[str, Any]]) -> None:
         told = [(r["id"], state_of(r)) for r in receipts if r["status"] == TAKEN]
         self._questions.owe(system.domain, system.name, told)
-
-    def _ask_now(self, system: RemoteSystem, delivery_id: Any) -> bool:
-        """Let a message of ours go again, which is how it is asked after."""
-        try:
-            key = UUID(str(delivery_id)[:36])
-            self._parts.operations.retry_message(
-                system.domain,
-                key,
-                f"{system.name} says that it is settled there",
-                f"{NODE}:{system.name}",
-                self._parts.clock(),
-                system=system.name,
-            )
-        except (ValueError, NotFound, NotOpen, LaneBusy, LeaseLost):
-            return False  # no such message, settled, or being asked after right now
-        return True
 
     # --- who is it ----------------------------------------------------------------
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
+
+import orjson
 
 from rps.log.columns import column
 
@@ -63,6 +65,13 @@ INSERT INTO peers (domain, system, heard_at, said)
 VALUES (%b::text, %b::text, clock_timestamp(), %b::text::jsonb)
 ON CONFLICT (domain, system) DO UPDATE
 SET heard_at = EXCLUDED.heard_at, said = EXCLUDED.said
+"""
+PEER = "SELECT said::text FROM peers WHERE domain = %b::text AND system = %b::text"
+POSTPONED = """
+SELECT message_id FROM outbound_queue
+WHERE domain = %b::text AND domain <> '' AND status = 'ready' AND system = %b::text
+  AND attempts > 0 AND due_at > clock_timestamp()
+ORDER BY sequence, place LIMIT %b::bigint
 """
 PEERS = "SELECT domain, system, heard_at, said::text FROM peers"
 
@@ -139,6 +148,17 @@ class NodeQuestions:
 
     def heard(self, domain: str, system: str, said: str) -> None:
         self._questions.ask(HEARD, domain, system, said)
+
+    def peer(self, domain: str, system: str) -> dict[str, Any] | None:
+        """What that node said last."""
+        rows = self._questions.ask(PEER, domain, system)
+        said: dict[str, Any] | None = orjson.loads(rows[0][0]) if rows else None
+        return said
+
+    def postponed(self, domain: str, system: str, most: int) -> list[UUID]:
+        """Our messages to it that wait for another attempt."""
+        rows = self._questions.ask(POSTPONED, domain, system, most)
+        return [row[0] for row in rows]
 
     def peers(self) -> list[Heard]:
         return [Heard(*row) for row in self._questions.ask(PEERS)]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rps.application.arrivals import TAKEN, Arrivals, state_of
 from rps.application.neighbours import Neighbours
+from rps.application.operations import Operations
 from rps.application.secret_store import SecretStore
 from rps.connectors.batch import MESSAGES_MAX
 from rps.connectors.signature import SecretUnusable
 from rps.domain.between_nodes import NODE
 from rps.projections.node_questions import NodeQuestions
+from rps.workers.lanes import Lanes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +46,8 @@ class Herald:
         self._neighbours = Neighbours(application, secrets)
         self._arrivals = Arrivals(application)
         self._questions = NodeQuestions(application.recorder.questions)
-        self._told: dict[UUID, tuple[str, float]] = {}
+        self._operations = Operations(application, Lanes(application, "herald"))
+        self._told: dict[UUID, tuple[dict[str, Any], float]] = {}
 
     def work(self) -> int:
         """Say what there is to say, once: it may rest after each round."""
@@ -65,16 +68,18 @@ class Herald:
     def _beat(self, system: RemoteSystem, connector: NodeConnector) -> bool:
         """Say how we stand, in time and where that has changed. Whether it answered
         last time."""
-        now = self._clock().timestamp()
-        state, due = self._told.get(system.id, ("", 0.0))
-        if state == system.state and now < due:
-            return due - now <= HEARTBEAT_SECONDS and state != ""
-        said, _ = connector.ask("heartbeat", self._neighbours.standing(system))
+        now = self._clock()
+        standing = self._neighbours.standing(system)
+        told, due = self._told.get(system.id, ({}, 0.0))
+        if now.timestamp() < due and told in (standing, {}):
+            return bool(told)
+        said, _ = connector.ask("heartbeat", standing)
         if said is None:
-            self._told[system.id] = "", now + AGAIN_SECONDS
+            self._told[system.id] = {}, now.timestamp() + AGAIN_SECONDS
             return False
-        self._neighbours.heard(system, said)
-        self._told[system.id] = system.state, now + HEARTBEAT_SECONDS
+        if self._neighbours.heard(system, said):
+            self._neighbours.wake(system, self._operations, now)
+        self._told[system.id] = standing, now.timestamp() + HEARTBEAT_SECONDS
         return True
 
     def _pay(self, system: RemoteSystem, connector: NodeConnector) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
 
+from rps.domain.between_nodes import is_judged_at_once
 from rps.log.columns import column
 from rps.log.statements import CONFIGURATION
 from rps.workers.remembered import Known, Remembered
@@ -182,9 +183,8 @@ class Docket:
                 self.has_strays = True
 
     def waits(self, captured: ChangeCaptured) -> bool:
-        """Whether its member is being written to, which has to be settled before. Not
-        for a node that decides: it waits for our judgement as we do for its own."""
-        return captured.if_match is None and captured.member in self.written
+        """Whether its member is being written to, which has to be settled before."""
+        return captured.member in self.written and not is_judged_at_once(captured)
 
     @property
     def may_be_cut(self) -> bool:

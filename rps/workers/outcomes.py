@@ -17,6 +17,7 @@ from rps.domain.delivery import (
     Missing,
     Moved,
     NeedsCredentials,
+    Postponed,
     Received,
     Refused,
     Snapshot,
@@ -49,7 +50,7 @@ def recorded(
                 noted.transmitted(scene, write, outcome.exchange),
                 *acknowledged(scene, write, outcome, "answer"),
             ]
-        case Received() | Elsewhere():
+        case Received() | Postponed() | Elsewhere():
             return between_nodes.recorded(scene, write, outcome)
         case Moved(detail):
             sent = noted.transmitted(scene, write, outcome.exchange)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError
 
+from rps.domain.between_nodes import is_judged_at_once
 from rps.domain.events import ChangeFailed
 from rps.log.append import NEXT, Append, Appended, Fence, LaneHeld, LeaseLost
 from rps.workers.inbound import Reader
@@ -153,7 +154,7 @@ def _to_be_quiet(
 ) -> tuple[tuple[UUID, str], ...]:
     """The lanes to members that are judged and have messages waiting: one that was
     claimed since we looked would be judged while it is written to."""
-    judged = {captured.member for _, captured in changes if captured.if_match is None}
+    judged = {c.member for _, c in changes if not is_judged_at_once(c)}
     return tuple(
         (correlation.id, member)
         for member in sorted(judged)

@@ -56,7 +56,7 @@ def document(*neighbours: str, **more: Any) -> dict[str, Any]:
         "state": {"type": "text", "policy": "newer_wins"},
         "note": {"type": "text", "policy": "newer_wins"},
     }
-    member = {
+    member: dict[str, Any] = {
         "table": SHARED,
         "capture": EVERYTHING,
         "deliver": EVERYTHING,
@@ -68,8 +68,11 @@ def document(*neighbours: str, **more: Any) -> dict[str, Any]:
         "fields": fields,
         "journals": {"comments": {"visibility": "public"}},
         "members": {
-            "desk": {**member, "table": "ticket"},
-            **dict.fromkeys(neighbours, member),
+            "desk": {**member, "table": "ticket", "fields": dict(member["fields"])},
+            **{
+                name: {**member, "fields": dict(member["fields"])}
+                for name in neighbours
+            },
         },
         **more,
     }
