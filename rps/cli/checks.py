@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from rps.cli.findings import Finding
+from rps.cli.link_checks import agreements, links
 from rps.cli.status import BREAKERS, lags
 from rps.connectors.addresses import endpoint_refusal, looked_up, resolve, url_refusal
 from rps.migrate import pending
@@ -51,19 +52,6 @@ TRIGGER = """
 SELECT tgenabled FROM pg_trigger
 WHERE tgrelid = 'rps_events'::regclass AND tgname = 'rps_events_append_only'
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """`remedy` says what to do; empty where all is well."""
-
-    level: Literal["ok", "warning", "error"]
-    check: str
-    cause: str = ""
-    remedy: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 # --- the database -------------------------------------------------------------------
@@ -212,6 +200,8 @@ def tokens(session: Session) -> Iterator[Finding]:
 def secrets(session: Session) -> Iterator[Finding]:
     known = {(row["domain"], row["name"]) for row in session.ask(SECRETS)}
     for system in session.configuration().systems():
+        if not system.settings.get("url"):
+            continue  # invited, and not linked yet
         named = system.settings.get("secrets") or []
         missing = [name for name in named if (system.domain, name) not in known]
         if missing or not named:
@@ -270,5 +260,7 @@ NODE_CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     tokens,
     secrets,
     addresses,
+    links,
+    agreements,
 )
 """The names of these functions are how findings are grouped."""

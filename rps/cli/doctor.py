@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 import psycopg
 
-from rps.cli.checks import DATABASE_CHECKS, NODE_CHECKS, Finding
+from rps.cli.checks import DATABASE_CHECKS, NODE_CHECKS
+from rps.cli.findings import Finding
 from rps.cli.session import Session, actor, application_of
 from rps.cli.terminal import Failure, output_option, say, show_json, to_stdout
 from rps.config import Config
