@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any, cast
 
 from flask import Response, g, request
@@ -19,6 +21,15 @@ from rps.http.change_schema import checked
 from rps.http.changes import LIMITS
 from rps.http.errors import NotTakenNow
 from rps.http.inputs import raw_body
+from rps.http.node_schemas import (
+    ACCEPT_SCHEMA,
+    KEYS,
+    MESSAGES_SCHEMA,
+    REQUIRED,
+    SECRET_SCHEMA,
+    SETTLED_SCHEMA,
+    STANDING_SCHEMA,
+)
 from rps.http.routes import public, route
 from rps.projections.node_questions import NodeQuestions
 
@@ -30,25 +41,11 @@ if TYPE_CHECKING:
     from rps.http.parts import Parts
 
 WAIT_SECONDS = 2.0
+WAITERS_MAX = 12
+"""Each holds a thread of this process; others are receipted at once."""
+
 PAUSES_SECONDS = (0.01, 0.01, 0.02, 0.03, 0.05)
 PAUSED_SECONDS = 60
-
-_KEYS = {
-    "id": "change_id",
-    "process_event": "table",
-    "operation": "operation",
-    "correlation_id": "record_id",
-    "version": "revision",
-    "fields": "fields",
-    "entries": "entries",
-    "origin": "origin",
-    "hop": "hop",
-    "changed_by": "changed_by",
-    "changed_at": "changed_at",
-}
-"""A message's keys, and those of the change that it is here."""
-
-_REQUIRED = ("id", "process_event", "operation", "correlation_id")
 
 
 class Nodes:
@@ -59,11 +56,13 @@ class Nodes:
         self._neighbours = Neighbours(application, secrets)
         self._arrivals = Arrivals(application)
         self._questions = NodeQuestions(application.recorder.questions)
+        self._waiters = BoundedSemaphore(WAITERS_MAX)
 
     @route(
         "POST",
         "/nodes/<uuid:peer>/messages",
         "A linked node's messages, in lane order; a receipt for each",
+        body=MESSAGES_SCHEMA,
         answer="NodeReceipts",
     )
     @public
@@ -101,6 +100,7 @@ class Nodes:
         "POST",
         "/nodes/<uuid:peer>/heartbeat",
         "How the linked node stands; answered with how this one does",
+        body=STANDING_SCHEMA,
         answer="NodeStanding",
     )
     @public
@@ -117,6 +117,7 @@ class Nodes:
         "POST",
         "/nodes/<uuid:peer>/settled",
         "Messages of ours whose receipts can be had now",
+        body=SETTLED_SCHEMA,
     )
     @public
     def post_settled(self, peer: UUID) -> Response:
@@ -132,6 +133,7 @@ class Nodes:
         "POST",
         "/nodes/<uuid:peer>/secret",
         "What the linked node will sign with; the one before is taken for a day",
+        body=SECRET_SCHEMA,
     )
     @public
     def post_secret(self, peer: UUID) -> Response:
@@ -143,6 +145,7 @@ class Nodes:
         "POST",
         "/nodes/<uuid:peer>/accept",
         "Accept an invitation, signed with its key",
+        body=ACCEPT_SCHEMA,
         answer="NodeStanding",
     )
     @public
@@ -183,6 +186,19 @@ class Nodes:
     ) -> dict[str, dict[str, Any]]:
         """Their receipts, once all is done or the other side has waited long enough."""
         receipts = self._arrivals.receipts(system, wanted)
+        if not self._waiters.acquire(blocking=False):
+            return receipts
+        with ExitStack() as waiting:
+            waiting.callback(self._waiters.release)
+            self._wait(system, wanted, receipts)
+        return receipts
+
+    def _wait(
+        self,
+        system: RemoteSystem,
+        wanted: Mapping[str, str | None],
+        receipts: dict[str, dict[str, Any]],
+    ) -> None:
         waited = 0.0
         for pause in _pauses():
             open_ = {k: wanted[k] for k, r in receipts.items() if r["status"] == TAKEN}
@@ -191,7 +207,6 @@ class Nodes:
             self._parts.pause(pause)
             waited += pause
             receipts |= self._arrivals.receipts(system, open_)
-        return receipts
 
     def _owe(self, system: RemoteSystem, receipts: Iterable[dict[str, Any]]) -> None:
         told = [(r["id"], state_of(r)) for r in receipts if r["status"] == TAKEN]
@@ -239,9 +254,9 @@ def _change(message: Any, system: RemoteSystem) -> dict[str, Any]:
     """The change that a message is here. ValidationError."""
     if not isinstance(message, dict):
         raise ValidationError(["give an object"])
-    if missing := [key for key in _REQUIRED if key not in message]:
+    if missing := [key for key in REQUIRED if key not in message]:
         raise ValidationError({key: ["this field is missing"] for key in missing})
-    change = {own: message[key] for key, own in _KEYS.items() if message.get(key)}
+    change = {own: message[key] for key, own in KEYS.items() if message.get(key)}
     known = message.get("record_id")
     version = message.get("if_match")
     if not all(isinstance(each, str | None) for each in (known, version)):

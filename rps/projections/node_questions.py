@@ -52,9 +52,10 @@ SELECT %b::text, %b::text, u.message_id, u.told
 FROM unnest(%b::text[], %b::text[]) AS u(message_id, told)
 ON CONFLICT (domain, system, message_id) DO UPDATE SET told = EXCLUDED.told
 """
+# Any of them: those that wait long must not hide the others.
 OWED = """
-SELECT system, message_id, told FROM owed_receipts
-WHERE domain = %b::text AND system = %b::text ORDER BY message_id LIMIT %b::bigint
+SELECT message_id, told FROM owed_receipts
+WHERE domain = %b::text AND system = %b::text ORDER BY random() LIMIT %b::bigint
 """
 PAID = """
 DELETE FROM owed_receipts
@@ -138,7 +139,7 @@ class NodeQuestions:
 
     def owed(self, domain: str, system: str, most: int) -> dict[str, str]:
         rows = self._questions.ask(OWED, domain, system, most)
-        return {row[1]: row[2] for row in rows}
+        return {row[0]: row[1] for row in rows}
 
     def paid(self, domain: str, system: str, message_ids: Sequence[str]) -> None:
         asked = column("text", list(message_ids))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from rps.application.arrivals import TAKEN, Arrivals, state_of
@@ -29,6 +30,9 @@ HEARTBEAT_SECONDS = 30.0
 AGAIN_SECONDS = 10.0
 """After no answer."""
 
+LOOK_SECONDS, LOOK_SECONDS_MAX = 0.5, 10.0
+ABREAST = 8
+
 
 class Herald:
     idle_seconds = 0.5
@@ -48,12 +52,19 @@ class Herald:
         self._questions = NodeQuestions(application.recorder.questions)
         self._operations = Operations(application, Lanes(application, "herald"))
         self._told: dict[UUID, tuple[dict[str, Any], float]] = {}
+        self._looks: dict[UUID, tuple[float, float]] = {}
 
     def work(self) -> int:
-        """Say what there is to say, once: it may rest after each round."""
-        for system in list(self._application.configuration.refresh().systems()):
-            if system.connector == NODE and system.settings["url"]:
-                self._tend(system)
+        """Say what there is to say, once: it may rest after each round. Side by side,
+        so that a node that does not answer keeps no other waiting."""
+        linked = [
+            system
+            for system in self._application.configuration.refresh().systems()
+            if system.connector == NODE and system.settings["url"]
+        ]
+        if linked:
+            with ThreadPoolExecutor(ABREAST) as pool:
+                list(pool.map(self._tend, linked))
         return 0
 
     def _tend(self, system: RemoteSystem) -> None:
@@ -83,11 +94,21 @@ class Herald:
         return True
 
     def _pay(self, system: RemoteSystem, connector: NodeConnector) -> None:
-        """Tell of messages that have come further than their receipts said."""
+        """Tell of messages that have come further than their receipts said. Where
+        there is nothing new, look less often."""
+        now = self._clock().timestamp()
+        pause, due = self._looks.get(system.id, (LOOK_SECONDS, 0.0))
+        if now < due:
+            return
+        pause = LOOK_SECONDS if self._told_news(system, connector) else 2 * pause
+        pause = min(pause, LOOK_SECONDS_MAX)
+        self._looks[system.id] = pause, now + pause
+
+    def _told_news(self, system: RemoteSystem, connector: NodeConnector) -> bool:
         domain, name = system.domain, system.name
         owed = self._questions.owed(domain, name, MESSAGES_MAX)
         if not owed:
-            return
+            return True
         receipts = self._arrivals.receipts(system, dict.fromkeys(owed))
         news = {
             key: state_of(receipt)
@@ -95,11 +116,12 @@ class Herald:
             if state_of(receipt) != owed[key]
         }
         if not news:
-            return
+            return False
         said, _ = connector.ask("settled", {"ids": list(news)})
         if said is None:
-            return
+            return False
         settled = [key for key in news if receipts[key]["status"] != TAKEN]
         self._questions.paid(domain, name, settled)
         going_on = [(key, state) for key, state in news.items() if key not in settled]
         self._questions.owe(domain, name, going_on)
+        return True
