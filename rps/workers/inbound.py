@@ -13,7 +13,7 @@ from eventsourcing.persistence import StoredEvent
 from rps.domain.between_nodes import is_judged_at_once
 from rps.log.columns import column
 from rps.log.statements import CONFIGURATION
-from rps.workers.remembered import Known, Remembered
+from rps.workers.remembered import PARTS_MAX, Known, Remembered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 CHANGES_MIN, CHANGES_MAX = 16, 200
 """Changes of one correlation judged in one turn: fewer where many share the turn."""
+READ_FOR_ONE = 20
+"""Where what is remembered has to be read again: at most so much for one judgement."""
+LANES_MIN, LANES_MAX = 4, 64
+"""Correlations judged in one turn."""
 TURN_MAX = 1_000
 """Changes judged in one turn, so that others get to append in between."""
 
@@ -199,6 +203,14 @@ class Reader:
         self._application = application
         self._questions = application.recorder.questions
         self._remembered = Remembered()
+        self._parts = 1
+        """Of a correlation among those looked at last."""
+
+    @property
+    def room(self) -> int:
+        """How many lanes to take at a time: as many as can be remembered. Of more, each
+        turn would have to read all again from their start."""
+        return min(max(PARTS_MAX // self._parts, LANES_MIN), LANES_MAX)
 
     def look(self, lanes: Sequence[ClaimedIn]) -> list[Docket]:
         """What there is to judge; brings the configuration up to date too."""
@@ -207,6 +219,7 @@ class Reader:
         ]
         self._read(dockets)
         self._bring_up(dockets)
+        self._parts = sum(docket.known.parts for docket in dockets) // len(dockets)
         for docket in dockets:
             docket.changes = [
                 (sequence, captured)
@@ -228,6 +241,7 @@ class Reader:
     def _read(self, dockets: Sequence[Docket]) -> None:
         mapper = self._application.event_mapper
         most = min(max(TURN_MAX // len(dockets), CHANGES_MIN), CHANGES_MAX)
+        most = max(most, self._parts // READ_FOR_ONE)
         ids = [docket.lane.correlation_id for docket in dockets]
         seen = [docket.known.version for docket in dockets]
         configuration = self._application.configuration

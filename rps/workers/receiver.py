@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from rps.domain.events import ChangeCaptured
     from rps.workers.inbound import Docket
 
-CLAIM_MAX = 64
 APPEND_MAX = 250
 """Events appended at once, or those of one correlation: others wait meanwhile."""
 PAUSE_SECONDS = 0.05
@@ -55,9 +54,10 @@ class Receiver:
 
     def work(self) -> int:
         """Judge what is due; answers how many lanes were taken."""
-        claimed = self.lanes.claim_in(CLAIM_MAX)
+        most = self._reader.room
+        claimed = self.lanes.claim_in(most)
         self.idle_seconds = IDLE_SECONDS
-        self.has_more = len(claimed) == CLAIM_MAX
+        self.has_more = len(claimed) == most
         if claimed:
             dockets = self._reader.look(claimed)
             self.has_more |= any(docket.may_be_cut for docket in dockets)

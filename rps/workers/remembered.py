@@ -51,6 +51,12 @@ class Known:
     def blank(cls, key: UUID) -> Self:
         return cls(Correlation.blank(key, EPOCH))
 
+    @property
+    def parts(self) -> int:
+        """How much there is to remember of it."""
+        correlation = self.correlation
+        return 1 + len(correlation.pending) + len(correlation.entry_ids)
+
     def after(
         self, head: int, events: Sequence[Event], versions: Sequence[int]
     ) -> Known:
@@ -93,9 +99,8 @@ class Remembered:
         return known or Known.blank(key)
 
     def keep(self, known: Known) -> None:
-        correlation = known.correlation
-        parts = 1 + len(correlation.pending) + len(correlation.entry_ids)
-        self._known[correlation.id] = known, parts
+        parts = known.parts
+        self._known[known.correlation.id] = known, parts
         self._parts += parts
         while self._parts > self._parts_max and len(self._known) > 1:
             _, (_, parts) = self._known.popitem(last=False)
