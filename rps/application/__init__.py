@@ -12,6 +12,7 @@ from psycopg import OperationalError
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import PoolTimeout
 
+from rps.application.blobs import Blobs
 from rps.application.capture import Intake
 from rps.application.configuration import ConfigurationReader
 from rps.domain.account import Account
@@ -116,6 +117,7 @@ class RemoteProcessSync(Application[UUID]):
         self.database_url = database_url
         self.lookup = Lookup(self.datastore, self.recorder.questions)
         self.configuration = ConfigurationReader(self.recorder, self.event_mapper)
+        self.blobs = Blobs(self.datastore)
         self.intake = Intake(self.recorder, self.lookup, self.configuration)
 
     # --- how it is put together -----------------------------------------------------

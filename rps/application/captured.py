@@ -66,6 +66,7 @@ def in_common_of(poster: Poster, route: Route, now: datetime) -> dict[str, Any]:
         "trace_id": poster.trace_id,
         "sequence": 0,
         "if_match": None,
+        "attachments": [],
     }
 
 
@@ -74,6 +75,7 @@ _OPTIONAL = (
     "fields",
     "before",
     "entries",
+    "attachments",
     "changed_by",
     "changed_at",
     "origin",

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from rps.application import RemoteProcessSync
     from rps.domain.aggregate import Event
     from rps.domain.conflicts import Keep
-    from rps.projections.lookup import QueuedChange, QueuedMessage, Selector
+    from rps.projections.lookup import (
+        QueuedChange,
+        QueuedMessage,
+        Selector,
+        TouchedLane,
+    )
     from rps.projections.questions import Row
 
 LANES_MAX = 10_000
@@ -196,27 +201,13 @@ class Operations:
             replay_id,
             domain,
             selector.to_json(),
-            [self._planned_lane(*lane) for lane in touched],
+            [_planned(lane) for lane in touched],
             reason,
             actor,
             now,
         )
         self._application.save(replay)
         return replay
-
-    def _planned_lane(
-        self,
-        correlation_id: UUID,
-        member: str,
-        fields: list[str],
-        entries: list[dict[str, Any]],
-    ) -> dict[str, Any]:
-        return {
-            "correlation_id": str(correlation_id),
-            "member": member,
-            "fields": fields,
-            "entries": entries,
-        }
 
     def start_replay(
         self, domain: str, replay_id: UUID, actor: str, now: datetime
@@ -270,6 +261,7 @@ class Operations:
                 replay.reason,
                 replay.actor,
                 now,
+                lane.get("attachments", ()),
             )
 
         if not self._application.lookup.replayed(
@@ -336,3 +328,14 @@ class Operations:
             raise NotFound(f"no correlation {correlation_id}")
         tell(correlation)
         return cast("Sequence[Event]", correlation.collect_events())
+
+
+def _planned(lane: TouchedLane) -> dict[str, Any]:
+    planned = {
+        "correlation_id": str(lane.correlation_id),
+        "member": lane.member,
+        "fields": list(lane.fields),
+        "entries": list(lane.entries.values()),
+    }
+    files = list(lane.attachments)
+    return {**planned, "attachments": files} if files else planned

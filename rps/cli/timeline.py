@@ -10,6 +10,7 @@ from rich.text import Text
 from rps.application.operations import NotFound
 from rps.cli.session import identifier
 from rps.domain import events as happened
+from rps.domain.attachments import said_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +24,7 @@ LINKED = """
 SELECT DISTINCT correlation_id FROM links WHERE record_id = %(record_id)s LIMIT 2
 """
 STYLES = {"change": "cyan", "message": "green", "conflict": "magenta"}
-ALARMING = ("failed", "parked")
+ALARMING = ("failed", "parked", "refused")
 
 
 def timeline_rows(session: Session, name: str) -> list[dict[str, Any]]:
@@ -96,6 +97,7 @@ def _captured(event: Any) -> str:
     verb = {"create": "created", "update": "changed", "delete": "deleted"}
     parts = _differences(event.before, event.fields)
     parts += [f"{entry['journal']}: {_shown(entry['text'])}" for entry in event.entries]
+    parts += [_file(each) for each in event.attachments]
     what = "; ".join(parts)
     said = f"{who} {verb[event.operation]} {event.record_id}"
     if event.source == "read_back":
@@ -103,6 +105,24 @@ def _captured(event: Any) -> str:
     elif event.source == "moved":
         said = f"{said} (moved here)"
     return f"{said}: {what}" if what else said
+
+
+def _file(file: Mapping[str, Any]) -> str:
+    """A file as events have it."""
+    name = _shown(file.get("name", file["id"]))
+    if file.get("deleted"):
+        return f"file {name} removed"
+    version = f" version {file['version']}" if file.get("version", 1) > 1 else ""
+    return f"file {name}{version} ({said_size(file['size'])})"
+
+
+def _files(event: Any) -> str:
+    said = ", ".join(map(_file, event.attachments))
+    return f"shared: {said}" if said else f"{event.member} has a file that is shared"
+
+
+def _refused(event: Any) -> str:
+    return f"{_file(event.attachment)} not passed on: {event.reason}"
 
 
 def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -183,6 +203,9 @@ WORDS: dict[type[Event], Callable[[Any], str]] = {
     ),
     happened.MessageAcknowledged: _acknowledged,
     happened.MessageFailed: _failed,
+    happened.AttachmentsShared: _files,
+    happened.AttachmentRefused: _refused,
+    happened.MessageReleased: lambda _: "its files are here",
     happened.MessageParked: lambda e: f"waits for a person: {e.detail}",
     happened.MessageRetried: _by,
     happened.MessageSkipped: _by,

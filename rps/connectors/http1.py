@@ -128,6 +128,18 @@ class Reading:
             raise Unreadable
         self.body = bytes(self._buffer)
 
+    def drain(self) -> bytes:
+        """What has come of the body, which is not kept here then: for a body of any
+        length, taken after each `feed` that was not the last."""
+        if self._chunked:
+            taken, self._kept = bytes(self._kept), bytearray()
+            return taken
+        taken = bytes(self._buffer)
+        self._buffer.clear()
+        if self._left is not None:
+            self._left -= len(taken)
+        return taken
+
     # --- head -----------------------------------------------------------------------
 
     def _head(self) -> bool:

@@ -28,6 +28,7 @@ import orjson
 
 from rps.connectors import batch as batches
 from rps.connectors import meaning
+from rps.connectors.fetching import fetched, ranged
 from rps.connectors.shown import parsed, shown_record, snapshot
 from rps.connectors.signature import Signer
 from rps.connectors.transport import Answer, NoAnswer, NotSent, Request
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
     from rps.connectors.push import Wire
     from rps.connectors.transport import Said
-    from rps.domain.delivery import Outcome, Reading, Settlement, Write
+    from rps.domain.delivery import Fetched, Outcome, Reading, Settlement, Write
 
 PROTOCOL = 1
 BATCH = 100
@@ -221,6 +222,11 @@ class NodeConnector:
         if record is None:
             return Refused("the answer is not a record", exchange)
         return snapshot(record, record_id)
+
+    def fetch(self, sha256: str, offset: int) -> Fetched:
+        headers = ranged(self._signed("file", b""), offset)
+        request = Request("GET", f"{self._url}/attachments/{sha256}", headers)
+        return fetched(self._transport.stream(request), offset, self._clock())
 
     # --- between the two nodes ----------------------------------------------------
 

@@ -6,6 +6,7 @@
     GET  {url}/records/{table}/{record_id}    200 {"record_id", "revision", "fields",
                                                    "deleted", "updated_at"}; 404
     GET  {url}/records/{table}?external_id=   200 {"records": [as above, ...]}
+    GET  {url}/attachments/{sha256}           200 the bytes; 206 from `Range` on; 404
     GET  {url}/ping                           2xx
 
 Each request carries `webhook-id`, `webhook-timestamp` and `webhook-signature`; a GET
@@ -18,6 +19,7 @@ import hashlib
 import os
 import re
 import time
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
@@ -26,6 +28,7 @@ import orjson
 
 from rps.connectors import batch as batches
 from rps.connectors import meaning
+from rps.connectors.fetching import fetched, ranged
 from rps.connectors.shown import parsed, shown_record, snapshot
 from rps.connectors.signature import Signer
 from rps.connectors.transport import Answer, NoAnswer, NotSent, Request
@@ -43,8 +46,16 @@ from rps.domain.delivery import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from rps.connectors.streaming import Opened
     from rps.connectors.transport import Said
-    from rps.domain.delivery import Capabilities, Outcome, Reading, Settlement, Write
+    from rps.domain.delivery import (
+        Capabilities,
+        Fetched,
+        Outcome,
+        Reading,
+        Settlement,
+        Write,
+    )
 
 _REVISION = re.compile(r"[\x21\x23-\x7e]{1,255}")  # what an entity tag may hold
 # These 5xx say that the request was turned away; after any other the work may be done.
@@ -63,6 +74,8 @@ class Wire(Protocol):
     def send_many(
         self, requests: Sequence[Request]
     ) -> Iterator[list[tuple[int, Said]]]: ...
+
+    def stream(self, request: Request) -> Said | Opened: ...
 
 
 class PushConnector:
@@ -262,6 +275,14 @@ class PushConnector:
             return Refused(outcome.detail, exchange)
         return outcome
 
+    def fetch(self, sha256: str, offset: int) -> Fetched:
+        """Signed over the empty body, as every read."""
+        read_id = f"file_{self._random_bytes(16).hex()}"
+        headers = self._signer.headers(read_id, int(self._clock()), b"")
+        url = f"{self._url}/attachments/{sha256}"
+        said = self._transport.stream(Request("GET", url, ranged(headers, offset)))
+        return fetched(said, offset, self._clock())
+
     def check(self) -> tuple[bool, str]:
         said, _ = self._got("ping")
         if not isinstance(said, Answer):
@@ -330,7 +351,7 @@ def _message(write: Write) -> dict[str, Any]:
     in every year. Raises ValueError for a revision that is none."""
     if write.if_match is not None and _REVISION.fullmatch(write.if_match) is None:
         raise ValueError("the revision does not fit into If-Match")
-    return {
+    message = {
         "type": write.process_event,
         "operation": write.operation,
         "correlation_id": write.correlation_id,
@@ -342,6 +363,9 @@ def _message(write: Write) -> dict[str, Any]:
         "origin": write.origin,
         "hop": write.hop,
     } | _known_of(write)
+    if write.attachments:
+        message["attachments"] = [asdict(file) for file in write.attachments]
+    return message
 
 
 def _known_of(write: Write) -> dict[str, str]:

@@ -22,6 +22,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_encoding_from_headers
 from rps.connectors import addresses, http1
 from rps.connectors.dialing import AddressRefused, Dialer
 from rps.connectors.exchange import Exchange, Group, Lines
+from rps.connectors.streaming import Lost, Opened, Streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -114,6 +115,7 @@ class Adapter(BaseAdapter):
         *,
         connect_seconds: float = 5.0,
         total_seconds: float = 30.0,
+        idle_seconds: float = 30.0,
         resolve: Resolver = addresses.resolve,
         ca_file: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -126,6 +128,7 @@ class Adapter(BaseAdapter):
             trust.load_verify_locations(cafile=ca_file)
         self._dialer = Dialer(allow_networks, resolve, trust, connect_seconds, clock)
         self._lines = Lines(clock)
+        self._streams = Streams(self._dialer, clock, total_seconds, idle_seconds)
         self._clock = clock
         self._seconds = total_seconds
 
@@ -145,6 +148,25 @@ class Adapter(BaseAdapter):
         group = Group(exchanges, self._lines, self._dialer, self._clock, self._seconds)
         for done in group.done():
             yield [(each.index, _said(each)) for each in done]
+
+    def stream(self, asked: Request) -> Said | Opened:
+        """The answer to a request without a body: a body that comes, or what else."""
+        started = self._clock()
+        made = _bytes_of(asked)
+        if isinstance(made, str):
+            return NotSent(made)
+        try:
+            opened = self._streams.open(*made)
+        except Lost as lost:
+            reason = _reason(lost.__cause__ or lost)
+            return NoAnswer(reason, self._clock() - started)
+        except (AddressRefused, OSError, ValueError) as error:
+            return NotSent(_reason(error), self._clock() - started)
+        if isinstance(opened, Opened):
+            return opened
+        headers = Headers(opened.headers)
+        seconds = self._clock() - started
+        return Answer(opened.status, headers, opened.body, seconds)
 
     def send(
         self, request: requests.PreparedRequest, *_: Any, **_options: Any
@@ -195,6 +217,10 @@ class Transport:
         ]
         return said
 
+    def stream(self, request: Request) -> Said | Opened:
+        """For a body of any length: Opened where it comes, with 200 or 206."""
+        return self._adapter.stream(request)
+
     def request(
         self,
         method: str,
@@ -212,16 +238,23 @@ class Transport:
 
 def _exchange(place: int, request: Request) -> Exchange | str:
     """Or why it is not sent."""
+    made = _bytes_of(request)
+    if isinstance(made, str):
+        return made
+    limit = request.response_bytes
+    return Exchange(place, *made, limit, retry_safe=request.retry_safe)
+
+
+def _bytes_of(request: Request) -> tuple[http1.Target, bytes] | str:
+    """Where it leads and what is sent, or why it is not."""
     to = http1.target(request.url)
     if isinstance(to, str):
         return to
     headers = {**_SENT, **request.headers}
     try:
-        data = http1.request_bytes(request.method, to, headers, request.body)
+        return to, http1.request_bytes(request.method, to, headers, request.body)
     except ValueError as error:
         return str(error)
-    limit = request.response_bytes
-    return Exchange(place, to, data, limit, retry_safe=request.retry_safe)
 
 
 def _said(done: Exchange) -> Said:

@@ -64,6 +64,27 @@ class SharedJournal:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedAttachments:
+    """Which files travel: up to `size_max` bytes, of these `extensions` (small letters;
+    none: all). `journal` is where people read of a file that does not. `deletion`: one
+    that is removed somewhere is removed everywhere.
+    """
+
+    journal: str
+    size_max: int
+    extensions: tuple[str, ...] = ()
+    deletion: bool = False
+
+    def to_document(self) -> dict[str, Any]:
+        return {
+            "journal": self.journal,
+            "size_max": self.size_max,
+            "extensions": list(self.extensions),
+            "deletion": self.deletion,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class FieldMap:
     """How one member says one shared field, both ways.
 
@@ -125,6 +146,7 @@ class Member:
     fields: Mapping[str, FieldMap]
     journals: Mapping[str, JournalMap]
     delivery: Delivery = "each"
+    attachments: bool = True
     by_field: Mapping[str, FieldMap] = attribute(init=False, repr=False, compare=False)
     by_journal: Mapping[str, JournalMap] = attribute(
         init=False, repr=False, compare=False
@@ -149,7 +171,7 @@ class Member:
         return "create" in self.deliver or "update" in self.deliver
 
     def to_document(self) -> dict[str, Any]:
-        return {
+        document: dict[str, Any] = {
             "system": self.system,
             "table": self.table,
             "capture": list(self.capture),
@@ -160,6 +182,7 @@ class Member:
                 name: each.to_document() for name, each in self.journals.items()
             },
         }
+        return document if self.attachments else {**document, "attachments": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +195,7 @@ class Definition:
     fields: Mapping[str, SharedField]
     journals: Mapping[str, SharedJournal]
     members: Mapping[str, Member]
+    attachments: SharedAttachments | None = None
 
     def __post_init__(self) -> None:
         for name in ("fields", "journals", "members"):
@@ -180,7 +204,7 @@ class Definition:
 
     def to_document(self) -> dict[str, Any]:
         """The plain document, defaults written out; `parse` gives this back."""
-        return {
+        document: dict[str, Any] = {
             "process_event": self.process_event,
             "domain": self.domain,
             "description": self.description,
@@ -193,3 +217,6 @@ class Definition:
                 name: each.to_document() for name, each in self.members.items()
             },
         }
+        if self.attachments is not None:
+            document["attachments"] = self.attachments.to_document()
+        return document

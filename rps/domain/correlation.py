@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rps.domain import between_nodes, events, flow, plan
+from rps.domain import attachments, between_nodes, events, flow, plan
 from rps.domain.aggregate import identity, records
 from rps.domain.membership import Membership
-from rps.domain.merge import Merge, Sighting, Terms, merge, obey, stamp
+from rps.domain.merge import Merge, Sighting, Terms, merge, obey
 from rps.domain.plan import Case, Verdict
 from rps.domain.queued import MessageUnknown
-from rps.domain.state import DELETED, RECEIVED, Link, Pending
+from rps.domain.sightings import sighting
+from rps.domain.state import DELETED, RECEIVED, Link, Pending, waits_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,7 @@ __all__ = ["HOPS_MAX", "READ_SOURCES", "Correlation", "MessageUnknown"]
 
 HOPS_MAX = 8
 """How many systems one change may have passed before it is taken for a loop."""
+
 
 READ_SOURCES = ("read_back", "poll")
 """Changes that are the whole record as it was read, not what was reported of it."""
@@ -59,7 +61,7 @@ class Correlation(Membership):
             self._park_moved(case, reason)
             return
         try:
-            seen = _sighting(case)
+            seen = sighting(case)
             entries = self._new_entries(case)
         except flow.MappingRefused as refused:
             self._fail(case, refused)
@@ -131,11 +133,13 @@ class Correlation(Membership):
         complete = _is_complete(case, link)
         self._open(case)
         self._tell_conflicts(case, result)
+        taken = attachments.taken(self, case)
+        entries = [*entries, *taken.notes]
         version = self.shared_version + 1 if result.values else self.shared_version
         agreed = {name: v or version for name, v in result.agreed.items()}
-        verdict = Verdict(result, entries, version, agreed)
+        verdict = Verdict(result, entries, version, agreed, taken)
         messages = plan.messages(self, case, verdict)
-        if result.values or entries or messages:
+        if result.values or entries or messages or taken.files:
             self._accept(case, verdict, messages, complete=complete)
         else:
             reason = _nothing_new(result)
@@ -283,7 +287,8 @@ class Correlation(Membership):
                 continue
             kept = plan.still_to_send(self, pending, verdict)
             is_gone = self.links[pending.member].deleted
-            if is_gone or not (kept or pending.entries):
+            carries = pending.entries or pending.attachments
+            if is_gone or not (kept or carries):
                 self.happened(
                     events.MessageSkipped,
                     case.now,
@@ -327,6 +332,8 @@ class Correlation(Membership):
             reason=reason,
             changed_by=pending.changed_by,
             changed_at=pending.changed_at,
+            attachments=pending.attachments,
+            waits=waits_for(pending.attachments),
         )
 
     def _park_moved(self, case: Case, detail: str) -> None:
@@ -341,25 +348,6 @@ class Correlation(Membership):
                     member=pending.member,
                     detail=detail,
                 )
-
-
-def _sighting(case: Case) -> Sighting:
-    """What the change shows, in shared names and values. Raises MappingRefused."""
-    captured = case.captured
-    fields = flow.inbound(case.member, case.definition, captured.fields).fields
-    if captured.operation == "delete":
-        fields = {DELETED: True}
-    changed_at = None
-    if captured.changed_at:
-        changed_at = flow.epoch_milliseconds(captured.changed_at)
-    captured_at = int(captured.timestamp.timestamp() * 1000)
-    return Sighting(
-        captured.member,
-        captured.record_revision,
-        fields,
-        stamp(changed_at, captured_at),
-        case.now.timestamp(),
-    )
 
 
 def _normaliser(case: Case) -> Callable[[str, Any], Any]:

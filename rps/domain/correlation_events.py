@@ -47,7 +47,8 @@ class CorrelationLinked(Event):
         link.system, link.table = self.system, self.table
         link.record_id = self.record_id
         link.revision = self.record_revision or link.revision
-        aggregate.unlinked.pop(self.member, None)
+        if aggregate.unlinked.pop(self.member, self.record_id) != self.record_id:
+            aggregate.forget_files(self.member)
 
 
 class CorrelationUnlinked(Event):

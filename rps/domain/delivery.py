@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
 Operation = Literal["create", "update", "delete"]
 
@@ -24,6 +24,22 @@ class JournalEntry:
     text: str
     author: str = ""
     written_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file by what it is; its bytes are pulled by their SHA-256. `version` counts up
+    with each new content; `deleted`: it is to be removed; `yours`: the id is the one
+    that the system itself gave it."""
+
+    id: str
+    name: str
+    size: int
+    type: str
+    sha256: str
+    version: int = 1
+    deleted: bool = False
+    yours: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +67,7 @@ class Write:
     changed_by: str = ""
     changed_at: str = ""
     version: int = 0
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +207,21 @@ class Missing:
     detail: str = ""
 
 
+class CutOff(Exception):
+    """The bytes of a file ended too early; what came is good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A file's bytes from `start` on, as they come; of `size` in all where the system
+    says so. `pieces` raises CutOff; close it."""
+
+    start: int
+    size: int | None
+    pieces: Generator[bytes, None, None]
+
+
+Fetched = Incoming | Missing | Unavailable | NeedsCredentials | Gone | Refused
 Outcome = (
     Delivered
     | Received
@@ -260,6 +292,11 @@ class Connector(Protocol):
 
     def read(self, table: str, record_id: str) -> Reading:
         """The record as it is there now."""
+        ...
+
+    def fetch(self, sha256: str, offset: int) -> Fetched:
+        """The file with this content that the system offered, from byte `offset` on, or
+        from an earlier one."""
         ...
 
     def check(self) -> tuple[bool, str]:

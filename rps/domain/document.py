@@ -16,6 +16,7 @@ from rps.domain.agreement import (
     JournalMap,
     Member,
     Policy,
+    SharedAttachments,
     SharedField,
     SharedJournal,
     Visibility,
@@ -46,6 +47,9 @@ FIELDS_MAX = 200
 JOURNALS_MAX = 20
 MEMBERS_MAX = 20
 DESCRIPTION_MAX = 2000
+EXTENSIONS_MAX = 200
+ATTACHMENT_BYTES = 25_000_000
+"""The largest file where a definition does not say."""
 
 OPERATIONS: Final = cast("tuple[Operation, ...]", get_args(Operation))
 FIELD_TYPES: Final = cast("tuple[FieldType, ...]", get_args(FieldType))
@@ -71,6 +75,7 @@ DOMAIN = matching(
     r"(?=.{1,255}$)[a-z0-9-]+(/[a-z0-9-]+)*",
     "parts of a-z, 0-9 and - joined by '/', up to 255 characters",
 )
+EXTENSION = matching(r"[a-z0-9]{1,20}", "up to 20 of a-z and 0-9, without the dot")
 REMOTE_NAME = visible(120)
 CHOICE = visible(80)
 OPERATION = Shape(lambda text: text in OPERATIONS, f"any of {', '.join(OPERATIONS)}")
@@ -116,7 +121,8 @@ def _small_enough(document: object) -> bool:
 
 def _definition(section: Section) -> Definition:
     section.only(
-        "process_event", "domain", "description", "fields", "journals", "members"
+        *("process_event", "domain", "description", "fields", "journals"),
+        *("attachments", "members"),
     )
     fields = section.section("fields")
     journals = section.section("journals")
@@ -138,6 +144,21 @@ def _definition(section: Section) -> Definition:
             name: _member(name, members.section(name), shared_journals)
             for name in members.names(MEMBER_NAME, MEMBERS_MAX)
         },
+        attachments=(
+            _shared_attachments(section.section("attachments"))
+            if section.has("attachments")
+            else None
+        ),
+    )
+
+
+def _shared_attachments(section: Section) -> SharedAttachments:
+    section.only("journal", "size_max", "extensions", "deletion")
+    return SharedAttachments(
+        journal=section.text("journal", SHARED_NAME),
+        size_max=section.size("size_max", ATTACHMENT_BYTES),
+        extensions=section.texts("extensions", EXTENSION),
+        deletion=section.flag("deletion", default=False),
     )
 
 
@@ -166,7 +187,8 @@ def _shared_journal(name: str, section: Section) -> SharedJournal:
 
 def _member(name: str, section: Section, shared: Mapping[str, SharedJournal]) -> Member:
     section.only(
-        *("system", "table", "capture", "deliver", "delivery", "fields", "journals")
+        *("system", "table", "capture", "deliver", "delivery", "fields", "journals"),
+        "attachments",
     )
     fields = section.section("fields")
     journals = section.section("journals")
@@ -187,6 +209,7 @@ def _member(name: str, section: Section, shared: Mapping[str, SharedJournal]) ->
             )
             for each in journals.names(SHARED_NAME, JOURNALS_MAX)
         },
+        attachments=section.flag("attachments", default=True),
     )
 
 

@@ -15,6 +15,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from rps.domain.aggregate import Event
+from rps.domain.attachment_events import (
+    AttachmentRefused,
+    AttachmentsShared,
+    MessageReleased,
+)
 from rps.domain.conflict_events import (
     ConflictOpened,
     ConflictRecorded,
@@ -47,6 +52,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EVENTS",
+    "AttachmentRefused",
+    "AttachmentsShared",
     "ChangeAccepted",
     "ChangeCaptured",
     "ChangeFailed",
@@ -66,6 +73,7 @@ __all__ = [
     "MessageFailed",
     "MessageParked",
     "MessageReceived",
+    "MessageReleased",
     "MessageReplayed",
     "MessageRetried",
     "MessageRevised",
@@ -79,6 +87,8 @@ _again = cast("Any", replace)  # the library's metaclass hides the fields from m
 class ChangeCaptured(Event):
     """A member's record did something. A fact; nothing is decided yet.
 
+    `attachments` are `{id, name, size, type, sha256}` of files that are there, or
+    `{id, deleted: true}` of one that is not any more.
     `sequence` is 0 for a first capture (its place is its own position) and the
     first position where a change was moved here from another correlation. `if_match`:
     the node that decides wrote this for the shared record at that version.
@@ -112,6 +122,7 @@ class ChangeCaptured(Event):
     trace_id: str
     sequence: int
     if_match: str | None = None
+    attachments: Sequence[dict[str, Any]] = ()
 
     def apply(self, aggregate: CorrelationState) -> None:
         aggregate.domain = self.domain
@@ -132,8 +143,9 @@ class ChangeAccepted(Event):
     """A captured change, judged: what of it is now shared, and who is to be told.
 
     `messages` are `{message_id, member, system, table, operation, fields, versions,
-    entries, origin, hop, changed_by, changed_at}`. `late`
-    are captured fields that had been replaced at the member by what was known already:
+    entries, origin, hop, changed_by, changed_at}`, and `attachments` where they carry
+    some. `late` are captured fields that had been replaced at the member by what was
+    known already:
     kept here as evidence, never shared. `complete` says that the member's record is
     known as a whole at `record_revision`, so that a conditional write may be computed
     against it.
@@ -258,6 +270,9 @@ EVENTS: tuple[type[Event], ...] = (
     ConflictRecorded,
     ConflictOpened,
     ConflictResolved,
+    AttachmentsShared,
+    AttachmentRefused,
+    MessageReleased,
     MessageTransmitted,
     MessageReceived,
     MessageAcknowledged,

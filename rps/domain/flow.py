@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from rps.domain.canonical import READERS, Unreadable, instant
-from rps.domain.delivery import JournalEntry
+from rps.domain.delivery import Attachment, JournalEntry
 from rps.domain.problem import listed, shown
 from rps.domain.visibility import leaks
 
@@ -182,6 +182,23 @@ def outbound_entries(
                 )
             )
     return tuple(written)
+
+
+def outbound_attachments(files: Iterable[Mapping[str, Any]]) -> tuple[Attachment, ...]:
+    """Shared files, ready to be told of; the bytes go their own way."""
+    return tuple(
+        Attachment(
+            id=file.get("as") or file["id"],
+            name=file["name"],
+            size=file["size"],
+            type=file["type"],
+            sha256=file["sha256"],
+            version=file["version"],
+            deleted=bool(file.get("deleted")),
+            yours="as" in file,
+        )
+        for file in files
+    )
 
 
 def _prefixed(prefix: str, entry: Entry) -> str:

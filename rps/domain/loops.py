@@ -7,8 +7,8 @@ other captures as somebody's edit.
 The graph has the remote fields as nodes (system, table, field), and one ring for each
 shared field of each definition: a change enters a ring at a field it captures and
 leaves at a field it delivers. New records are a field of their own, since two
-definitions that create each other's records would never stop. Tables are compared by
-the system's name alone, whatever the domain.
+definitions that create each other's records would never stop; and so are attachments.
+Tables are compared by the system's name alone, whatever the domain.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rps.domain.agreement import Definition, Member
 
 NEW_RECORDS = "(new records)"
+ATTACHMENTS = "(attachments)"
 Node = tuple[str, str, str]
 
 
@@ -112,6 +113,16 @@ def _rings(definition: Definition) -> Iterator[_Ring]:
         tuple((m.system, m.table, NEW_RECORDS) for m in members if _made_by(m)),
         tuple((m.system, m.table, NEW_RECORDS) for m in members if _made_in(m)),
     )
+    if definition.attachments is not None:
+        having = [member for member in members if member.attachments]
+        yield _Ring(
+            definition,
+            "/attachments",
+            tuple(
+                (m.system, m.table, ATTACHMENTS) for m in having if m.captures_values
+            ),
+            tuple((m.system, m.table, ATTACHMENTS) for m in having if m.takes_values),
+        )
 
 
 def _node(member: Member, shared: str) -> Node:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rps.domain.aggregate import Event
 from rps.domain.state import RECEIVED, CorrelationState, Link, Pending
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class MessageTransmitted(Event):
@@ -93,7 +96,9 @@ class MessageAcknowledged(Event):
             self.record_revision,
             complete=self.complete,
         )
-        aggregate.pending.pop(self.message_id, None)
+        message = aggregate.pending.pop(self.message_id, None)
+        if message is not None and message.attachments:
+            aggregate.has_files(self.member, message)
 
 
 class MessageFailed(Event):
@@ -129,16 +134,19 @@ class MessageParked(Event):
 
 
 class MessageRetried(Event):
+    """`waits`: it carries files, which are looked for anew before it is sent."""
+
     TOPIC = "message.retried"
 
     message_id: str
     member: str
     reason: str
     actor: str
+    waits: bool = False
 
     def apply(self, aggregate: CorrelationState) -> None:
         if message := aggregate.pending.get(self.message_id):
-            message.attempt = 0
+            message.attempt, message.waits = 0, self.waits
 
 
 class MessageSkipped(Event):
@@ -164,7 +172,7 @@ class MessageSkipped(Event):
 
 class MessageRevised(Event):
     """A message not yet delivered, made anew: its member's record moved, or later ones
-    were put together with it."""
+    were put together with it. `waits`: for the files in `attachments`."""
 
     TOPIC = "message.revised"
 
@@ -181,10 +189,13 @@ class MessageRevised(Event):
     reason: str
     changed_by: str = ""
     changed_at: str = ""
+    attachments: Sequence[dict[str, Any]] = ()
+    waits: bool = False
 
     def apply(self, aggregate: CorrelationState) -> None:
         if message := aggregate.pending.get(self.message_id):
             message.generation, message.failed = self.generation, ""
+            message.attachments, message.waits = self.attachments, self.waits
             message.operation, message.entries = self.operation, self.entries
             message.origin, message.hop = self.origin, self.hop
             message.changed_by, message.changed_at = self.changed_by, self.changed_at

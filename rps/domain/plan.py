@@ -5,17 +5,18 @@ Pure: reads a correlation's state, changes nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from rps.domain import flow
+from rps.domain import attachments, flow
 from rps.domain.aggregate import identity_text
+from rps.domain.attachments import Taken
 from rps.domain.state import DELETED, CorrelationState, Link, Pending
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from rps.domain.agreement import Definition, Member
@@ -47,12 +48,14 @@ class Case:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a judgement found: the merge, new journal entries, the version it makes,
-    and for the sender which version of each field it turned out to hold."""
+    and for the sender which version of each field it turned out to hold. `taken`: its
+    files, and entries about them, which the sender is told as well."""
 
     merge: Merge
     entries: list[dict[str, Any]]
     version: int
     agreed: dict[str, int]
+    taken: Taken = field(default_factory=Taken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +87,17 @@ def messages(
     for name, member in case.definition.members.items():
         if name == captured.member:
             changed = owed(state, member, standing, verdict.agreed)
-            if not changed:
+            notes = verdict.taken.notes
+            back = attachments.crossed(state, captured, verdict.taken.files)
+            if not (changed or notes or back):
                 continue
-            message = message_to(state, member, changed, [], standing)
+            message = message_to(state, member, changed, notes, standing, files=back)
         elif name in captured.origin:
             continue  # the change came from there
         else:
             message = message_to(
-                state, member, verdict.merge.values, verdict.entries, standing
+                *(state, member, verdict.merge.values, verdict.entries, standing),
+                files=verdict.taken.files,
             )
         if message is not None:
             planned.append(
@@ -156,13 +162,14 @@ def message_to(
     entries: list[dict[str, Any]],
     standing: Standing,
     released: tuple[str, str] | None = None,
+    files: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any] | None:
-    """What tells `member` about the `changed` fields and `entries`; None: nothing to
-    tell. A record that is not there yet is told everything. `released` (member, field)
-    is not held back any more. Who was unlinked is told nothing."""
+    """What tells `member` about the `changed` fields, `entries` and `files`; None:
+    nothing to tell. A record that is not there yet is told everything. `released`
+    (member, field) is not held back any more. Who was unlinked is told nothing."""
     if member.name in state.unlinked:
         return None
-    return _told(state, member, changed, entries, standing, released)
+    return _told(state, member, changed, entries, standing, released, files)
 
 
 def owed_message(
@@ -171,9 +178,10 @@ def owed_message(
     """What brings `member` up to what is shared now, even if it is unlinked yet."""
     standing = Standing.after(state, {}, 0)
     changed = owed(state, member, standing, {})
-    if not (changed or entries):
+    files = attachments.owed(state, member)
+    if not (changed or entries or files):
         return None
-    return _told(state, member, changed, entries, standing)
+    return _told(state, member, changed, entries, standing, files=files)
 
 
 def _told(
@@ -183,6 +191,7 @@ def _told(
     entries: list[dict[str, Any]],
     standing: Standing,
     released: tuple[str, str] | None = None,
+    files: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any] | None:
     link = state.links.get(member.name) or Link()
     if link.deleted:
@@ -195,6 +204,7 @@ def _told(
         operation = "delete"
         wanted = [DELETED] if DELETED in changed and is_known else []
         told: list[dict[str, Any]] = []
+        files = ()
     else:
         operation = "update" if is_known else "create"
         names = changed if is_known else standing.values
@@ -207,9 +217,11 @@ def _told(
             )
         ]
         told = flow.shared_entries_for(member, entries)
-    if operation not in member.deliver or not (wanted or told):
+        if state.attached:
+            files = attachments.to_tell(state, member, files, is_new=not is_known)
+    if operation not in member.deliver or not (wanted or told or files):
         return None
-    return {
+    message = {
         "member": member.name,
         "system": member.system,
         "table": member.table,
@@ -218,6 +230,7 @@ def _told(
         "versions": {name: standing.versions[name] for name in wanted},
         "entries": told,
     }
+    return {**message, "attachments": list(files)} if files else message
 
 
 def still_to_send(

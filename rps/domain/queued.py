@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from rps.domain import events, plan
 from rps.domain.aggregate import identity
 from rps.domain.plan import Standing
-from rps.domain.state import CorrelationState, Pending
+from rps.domain.state import CorrelationState, Pending, waits_for
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from rps.domain.aggregate import Event
@@ -31,7 +32,23 @@ class QueuedEntries(CorrelationState):
     def retry_message(
         self, message_id: str, reason: str, actor: str, now: datetime
     ) -> None:
-        self._of_message(events.MessageRetried, message_id, reason, actor, now)
+        waits = waits_for(self._waiting(message_id).attachments)
+        more = {"waits": True} if waits else {}
+        self._of_message(events.MessageRetried, message_id, reason, actor, now, **more)
+
+    def release_message(self, message_id: str, now: datetime) -> None:
+        """The files that it carries are here."""
+        message = self.pending.get(message_id)
+        if message is not None and message.waits:
+            about = {"message_id": message_id, "member": message.member}
+            self.happened(events.MessageReleased, now, **about)
+
+    def park_message(self, message_id: str, detail: str, now: datetime) -> None:
+        """The files that it carries do not come: a person has to look."""
+        message = self.pending.get(message_id)
+        if message is not None and message.waits:
+            about = {"message_id": message_id, "member": message.member}
+            self.happened(events.MessageParked, now, **about, detail=detail)
 
     def retry_change(
         self, sequence: int, change_id: str, reason: str, actor: str, now: datetime
@@ -46,11 +63,17 @@ class QueuedEntries(CorrelationState):
         self.happened(events.ChangeSkipped, now, **about, reason=reason, actor=actor)
 
     def _of_message(
-        self, fact: type[Event], message_id: str, reason: str, actor: str, now: datetime
+        self,
+        fact: type[Event],
+        message_id: str,
+        reason: str,
+        actor: str,
+        now: datetime,
+        **more: Any,
     ) -> None:
         member = self._waiting(message_id).member
         about = {"message_id": message_id, "member": member}
-        self.happened(fact, now, **about, reason=reason, actor=actor)
+        self.happened(fact, now, **about, reason=reason, actor=actor, **more)
 
     def _waiting(self, message_id: str) -> Pending:
         if message_id not in self.pending:
@@ -68,13 +91,15 @@ class QueuedEntries(CorrelationState):
         reason: str,
         actor: str,
         now: datetime,
+        attachments: Sequence[str] = (),
     ) -> bool:
-        """Make a message that brings `fields` at the member to their shared values.
+        """Make a message that brings `fields` at the member to their shared values, and
+        `attachments` (ids) to what they are.
 
         Said twice with the same `replay_id`, nothing happens. False: nothing to send.
         """
         message = self.replay_message(
-            replay_id, member_name, fields, entries, definition
+            replay_id, member_name, fields, entries, definition, attachments
         )
         if message is None or message["message_id"] in self.replayed:
             return False
@@ -99,6 +124,7 @@ class QueuedEntries(CorrelationState):
         fields: list[str],
         entries: list[dict[str, Any]],
         definition: Definition,
+        attachments: Sequence[str] = (),
     ) -> dict[str, Any] | None:
         """What `replay` would send; None: the member is not to be told anything."""
         member = definition.members.get(member_name)
@@ -106,7 +132,8 @@ class QueuedEntries(CorrelationState):
             return None
         standing = Standing.after(self, {}, 0)
         wanted = [name for name in fields if name in standing.values]
-        message = plan.message_to(self, member, wanted, entries, standing)
+        files = [self.attached[i].shown for i in attachments if i in self.attached]
+        message = plan.message_to(self, member, wanted, entries, standing, files=files)
         if message is None:
             return None
         message_id = str(identity("replay", replay_id, str(self.id), member_name))

@@ -44,6 +44,7 @@ def scan(definition: Definition, found: Findings) -> None:
     _members_are_apart(definition, found)
     if _something_travels(definition, found):
         _everything_arrives(definition, found)
+        _attachments_arrive(definition, found)
 
 
 def _field_agrees_with_its_type(shared: SharedField, found: Findings) -> None:
@@ -292,3 +293,36 @@ def _arrives(
         return
     remedy = "map it in a member that captures it and in another that gets it"
     found.add(f"{kind}-{code}", pointer(f"{kind}s", name), cause, remedy)
+
+
+def _attachments_arrive(definition: Definition, found: Findings) -> None:
+    """Each file reaches somebody, or its people read that it does not."""
+    terms = definition.attachments
+    if terms is None or found.unsure("attachments"):
+        return
+    place = pointer("attachments")
+    if terms.journal not in definition.journals:
+        if not found.unsure("attachments", "journal") and not found.unsure("journals"):
+            cause = f"there is no shared journal {shown(terms.journal)}"
+            remedy = found.instead_of(terms.journal, definition.journals)
+            found.add("unknown-journal", place + "/journal", cause, remedy)
+        return
+    having = [each for each in definition.members.values() if each.attachments]
+    sources = [member for member in having if member.captures_values]
+    targets = [member for member in having if member.takes_values]
+    if not any(source != target for source in sources for target in targets):
+        cause = "no member that gives files has another one to take them"
+        remedy = "let two members take part, or leave 'attachments' out"
+        found.add("attachments-goes-nowhere", place, cause, remedy)
+    for member in sources:
+        maps = terms.journal in member.journals
+        unsure = found.unsure("members", member.name, "journals")
+        if member.takes_values and not maps and not unsure:
+            cause = "people there would not read of a file that is refused: the member"
+            remedy = "map the journal there, or write 'attachments: false'"
+            found.add(
+                "attachments-untold",
+                pointer("members", member.name),
+                f"{cause} does not map {shown(terms.journal)}",
+                remedy,
+            )

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 LIST_MAX = 500
 LENGTH_MAX = 100_000
+SIZE_MAX = 10_000_000_000
+_SIZE = re.compile(r"([1-9][0-9]{0,10}) ?(kB|MB|GB)")
+_UNITS = {"kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
 
 Word = TypeVar("Word", bound=str)
 
@@ -159,6 +162,30 @@ class Section:
         remedy = f"write a whole number from 1 to {LENGTH_MAX}"
         self._wrong("out-of-range", self.place + pointer(key), value, remedy)
         return None
+
+    def has(self, key: str) -> bool:
+        return key in self._raw
+
+    def flag(self, key: str, *, default: bool) -> bool:
+        """true or false."""
+        value = self._raw.get(key, default)
+        if type(value) is bool:
+            return value
+        place = self.place + pointer(key)
+        self._wrong("wrong-type", place, value, "write true or false, without quotes")
+        return default
+
+    def size(self, key: str, default: int) -> int:
+        """A number of bytes, plain or like `25 MB`."""
+        value = self._raw.get(key, default)
+        if isinstance(value, str) and (found := _SIZE.fullmatch(value)):
+            value = int(found[1]) * _UNITS[found[2]]
+        # a bool is an int to isinstance
+        if type(value) is int and 1 <= value <= SIZE_MAX:
+            return value
+        remedy = f"write a number of bytes from 1 to {SIZE_MAX}, or like '25 MB'"
+        self._wrong("out-of-range", self.place + pointer(key), value, remedy)
+        return default
 
     def texts(
         self, key: str, shape: Shape, default: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rps.domain.aggregate import Aggregate
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
 Stamp = tuple[int, ...]
 
@@ -97,8 +97,25 @@ class Held:
 
 
 @dataclass(slots=True)
+class Attached:
+    """A file of the shared record, as `attachments.shared` has it.
+
+    `held`: the content (SHA-256) that each member is known to have of it, None where it
+    has it no more. `known_as`: the id it has there, where that is the member's own.
+    """
+
+    shown: dict[str, Any] = field(default_factory=dict)
+    held: dict[str, str | None] = field(default_factory=dict)
+    known_as: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def deleted(self) -> bool:
+        return bool(self.shown.get("deleted"))
+
+
+@dataclass(slots=True)
 class Pending:
-    """A message made and not yet settled."""
+    """A message made and not yet settled. `waits`: for the files that it carries."""
 
     message_id: str
     member: str
@@ -113,10 +130,12 @@ class Pending:
     failed: str = ""
     changed_by: str = ""
     changed_at: str = ""
+    attachments: Sequence[dict[str, Any]] = ()
+    waits: bool = False
 
     @classmethod
     def of(cls, message: Mapping[str, Any]) -> Pending:
-        return cls(
+        made = cls(
             message["message_id"],
             message["member"],
             message["operation"],
@@ -128,6 +147,14 @@ class Pending:
             changed_by=message.get("changed_by", ""),
             changed_at=message.get("changed_at", ""),
         )
+        if attachments := message.get("attachments"):
+            made.attachments, made.waits = attachments, waits_for(attachments)
+        return made
+
+
+def waits_for(attachments: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a message that carries these has bytes to wait for."""
+    return any(not each.get("deleted") for each in attachments)
 
 
 class Unsettled(dict[str, Pending]):
@@ -169,6 +196,8 @@ class CorrelationState(Aggregate):
     pending: Unsettled
     entry_ids: set[str]
     replayed: set[str]
+    attached: dict[str, Attached]
+    attached_as: dict[tuple[str, str], str]
     held: dict[tuple[str, str], Held]
     conflicts: int
     unlinked: dict[str, str]
@@ -181,6 +210,7 @@ class CorrelationState(Aggregate):
         self.fields, self.links, self.held, self.unlinked = {}, {}, {}, {}
         self.pending = Unsettled()
         self.entry_ids, self.replayed = set(), set()
+        self.attached, self.attached_as = {}, {}
 
     @property
     def opened(self) -> bool:
@@ -222,6 +252,20 @@ class CorrelationState(Aggregate):
                 link.agreed[name] = agreed[name]
         if complete and revision is not None and newer(revision, link.revision):
             link.revision = revision
+
+    def has_files(self, member: str, message: Pending) -> None:
+        """Note that `member` holds the files of a message that it took."""
+        for each in message.attachments:
+            if (file := self.attached.get(each["id"])) is not None:
+                file.held[member] = None if each.get("deleted") else each["sha256"]
+
+    def forget_files(self, member: str) -> None:
+        """`member` has another record now: nobody knows which files that has."""
+        for file in self.attached.values():
+            file.held.pop(member, None)
+            file.known_as.pop(member, None)
+        for key in [key for key in self.attached_as if key[0] == member]:
+            del self.attached_as[key]
 
     def expect(self, message: Pending) -> None:
         """Note a message that is to be settled."""

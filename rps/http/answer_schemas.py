@@ -93,6 +93,20 @@ _STATE: dict[str, Json] = {
     "conflicts": _WHOLE,
     "fields": _ANY_OBJECT,
     "links": _ANY_OBJECT,
+    "attachments": _list(
+        _object(
+            "id name size type sha256 version system members",
+            id=_TEXT,
+            name=_TEXT,
+            size=_WHOLE,
+            type=_TEXT,
+            sha256=_TEXT,
+            version=_WHOLE,
+            system=_TEXT,
+            deleted=_YES,
+            members=_list(_TEXT),
+        )
+    ),
     "pending": _list(_ANY_OBJECT),
 }
 
@@ -133,6 +147,14 @@ SCHEMAS: dict[str, Json] = {
         detail=_TEXT,
         instance=_TEXT,
         place=_TEXT,
+    ),
+    "Bytes": {"type": "string", "format": "binary"},
+    "AttachmentStanding": _object(
+        "sha256 size stored complete",
+        sha256=_TEXT,
+        size=_WHOLE,
+        stored=_WHOLE,
+        complete=_YES,
     ),
     "Receipt": _RECEIPT,
     "Receipts": {

@@ -11,6 +11,7 @@ from werkzeug.exceptions import NotFound
 
 from rps.http import access, openapi, problems
 from rps.http.accounts import Accounts, Domains
+from rps.http.attachments import Attachments
 from rps.http.audit import Audit
 from rps.http.changes import Changes
 from rps.http.conflicts import Conflicts
@@ -56,6 +57,7 @@ def create_app(parts: Parts) -> Flask:
         "correlations": Correlations(parts),
         "queues": Queues(parts),
         "conflicts": Conflicts(parts),
+        "attachments": Attachments(parts),
         "replays": Replays(parts),
         "audit": Audit(parts),
         "openapi": document,

@@ -7,16 +7,17 @@ first; only a change that is not is walked again, to name everything that is wro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marshmallow import ValidationError
 
 from rps.domain.canonical import DATE_TIME_LENGTH_MAX, WHOLE_MAX, Unreadable, instant
 from rps.domain.problem import Findings
+from rps.http.attachment_schema import ATTACHMENTS
+from rps.http.kinds import Kind, Messages, Shape, is_whole, text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
 CHANGES_MAX = 1000
 FIELDS_MAX = 200
@@ -30,52 +31,20 @@ CHANGE_ID_MAX = 200
 PERSON_MAX = 255
 OPERATIONS = ("create", "update", "delete")
 
-Messages = Any
-"""Nested as marshmallow nests them: {key: messages} down to lists of texts."""
-
 _PLAIN = frozenset({str, int, float, bool, type(None)})
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """`says` completes "give …"; `faults` looks into what holds further values."""
-
-    fits: Callable[[Any], bool]
-    schema: Mapping[str, Any]
-    says: str
-    faults: Callable[[Any, Findings], Messages] | None = None
-
-    def messages(self, value: Any, found: Findings) -> Messages:
-        """What is wrong with `value`, empty where it fits."""
-        if self.fits(value):
-            return []
-        inner = self.faults(value, found) if self.faults else None
-        return inner or [f"give {self.says}"]
 
 
 # --- single values ------------------------------------------------------------------
 
 
-def _text(most: int, least: int = 1) -> _Kind:
-    def fits(value: Any) -> bool:
-        return type(value) is str and least <= len(value) <= most
-
-    schema = {"type": "string", "minLength": least, "maxLength": most}
-    return _Kind(fits, schema, f"a text of {least} to {most} characters")
-
-
-def _is_whole(value: Any) -> bool:
-    return type(value) is int or (type(value) is float and value.is_integer())
-
-
 def _is_revision(value: Any) -> bool:
     if type(value) is str:
         return 1 <= len(value) <= RECORD_ID_MAX
-    return value is None or (_is_whole(value) and -WHOLE_MAX <= value <= WHOLE_MAX)
+    return value is None or (is_whole(value) and -WHOLE_MAX <= value <= WHOLE_MAX)
 
 
 def _is_hop(value: Any) -> bool:
-    return _is_whole(value) and 0 <= value <= HOP_MAX
+    return is_whole(value) and 0 <= value <= HOP_MAX
 
 
 def _is_external_id(value: Any) -> bool:
@@ -103,7 +72,7 @@ def _is_origin(value: Any) -> bool:
     )
 
 
-_MOMENT = _Kind(
+_MOMENT = Kind(
     is_moment,
     {
         "type": "string",
@@ -113,12 +82,12 @@ _MOMENT = _Kind(
     },
     "a moment in ISO 8601 with a zone",
 )
-_OPERATION = _Kind(
+_OPERATION = Kind(
     _is_operation,
     {"type": "string", "enum": list(OPERATIONS)},
     f"one of {', '.join(OPERATIONS)}",
 )
-_REVISION = _Kind(
+_REVISION = Kind(
     _is_revision,
     {
         "type": ["string", "integer", "null"],
@@ -130,17 +99,17 @@ _REVISION = _Kind(
     },
     f"a whole number, or a text of 1 to {RECORD_ID_MAX} characters, or null",
 )
-_EXTERNAL_ID = _Kind(
+_EXTERNAL_ID = Kind(
     _is_external_id,
     {"type": ["string", "null"], "maxLength": RECORD_ID_MAX},
     f"a text of up to {RECORD_ID_MAX} characters, or null",
 )
-_HOP = _Kind(
+_HOP = Kind(
     _is_hop,
     {"type": "integer", "minimum": 0, "maximum": HOP_MAX},
     f"a whole number 0 to {HOP_MAX}",
 )
-_ORIGIN = _Kind(
+_ORIGIN = Kind(
     _is_origin,
     {
         "type": "array",
@@ -189,7 +158,7 @@ def _value_faults(value: Any, _found: Findings) -> Messages:
     return wrong
 
 
-_VALUES = _Kind(
+_VALUES = Kind(
     _are_values,
     {
         "type": "object",
@@ -209,58 +178,12 @@ _VALUES = _Kind(
 # --- objects ------------------------------------------------------------------------
 
 
-class _Shape:
-    """An object with the keys of `kinds`, no others; `required` must be there."""
-
-    def __init__(self, kinds: Mapping[str, _Kind], required: tuple[str, ...]) -> None:
-        self._kinds = kinds
-        self._checks = {name: kind.fits for name, kind in kinds.items()}
-        self._required = required
-        self._needed = frozenset(required)
-
-    def fits(self, value: Any) -> bool:
-        if type(value) is not dict or not self._needed <= value.keys():
-            return False
-        checks = self._checks
-        for name, each in value.items():
-            check = checks.get(name)
-            if check is None or not check(each):
-                return False
-        return True
-
-    def faults(self, value: Any, found: Findings) -> Messages:
-        if type(value) is not dict:
-            return ["give an object"]
-        wrong: dict[str, Messages] = {
-            name: ["this field is missing"]
-            for name in self._required
-            if name not in value
-        }
-        for name, each in value.items():
-            kind = self._kinds.get(name)
-            if kind is None:
-                hint = found.instead_of(name, self._kinds)
-                wrong[name] = [f"there is no field of this name; {hint}"]
-            elif messages := kind.messages(each, found):
-                wrong[name] = messages
-        return wrong
-
-    @property
-    def schema(self) -> dict[str, Any]:
-        return {
-            "type": "object",
-            "required": list(self._required),
-            "additionalProperties": False,
-            "properties": {n: dict(kind.schema) for n, kind in self._kinds.items()},
-        }
-
-
-_ENTRY = _Shape(
+_ENTRY = Shape(
     {
-        "id": _text(CHANGE_ID_MAX),
-        "journal": _text(NAME_MAX),
-        "text": _text(64 * 1024, least=0),
-        "author": _text(PERSON_MAX, least=0),
+        "id": text(CHANGE_ID_MAX),
+        "journal": text(NAME_MAX),
+        "text": text(64 * 1024, least=0),
+        "author": text(PERSON_MAX, least=0),
         "written_at": _MOMENT,
     },
     required=("id", "journal", "text"),
@@ -282,23 +205,24 @@ def _entry_faults(value: Any, found: Findings) -> Messages:
     return {index: messages for index, messages in faults.items() if messages}
 
 
-_CHANGE = _Shape(
+_CHANGE = Shape(
     {
-        "system": _text(NAME_MAX),
-        "table": _text(NAME_MAX),
-        "record_id": _text(RECORD_ID_MAX),
+        "system": text(NAME_MAX),
+        "table": text(NAME_MAX),
+        "record_id": text(RECORD_ID_MAX),
         "operation": _OPERATION,
-        "change_id": _text(CHANGE_ID_MAX),
+        "change_id": text(CHANGE_ID_MAX),
         "revision": _REVISION,
         "fields": _VALUES,
         "before": _VALUES,
-        "entries": _Kind(
+        "entries": Kind(
             _are_entries,
             {"type": "array", "maxItems": ENTRIES_MAX, "items": _ENTRY.schema},
             f"a list of up to {ENTRIES_MAX} journal entries",
             _entry_faults,
         ),
-        "changed_by": _text(PERSON_MAX, least=0),
+        "attachments": ATTACHMENTS,
+        "changed_by": text(PERSON_MAX, least=0),
         "changed_at": _MOMENT,
         "external_id": _EXTERNAL_ID,
         "origin": _ORIGIN,
@@ -338,4 +262,7 @@ def _plain(change: dict[str, Any]) -> dict[str, Any]:
         change["revision"] = str(int(revision))
     if type(change.get("hop")) is float:
         change["hop"] = int(change["hop"])
+    for file in change.get("attachments", ()):
+        if "size" in file:
+            file["size"] = int(file["size"])
     return change

@@ -153,6 +153,13 @@ def _state(correlation: Correlation, position: int) -> dict[str, Any]:
             }
             for name, shared in correlation.fields.items()
         },
+        "attachments": [
+            {
+                **file.shown,
+                "members": sorted(name for name, sha256 in file.held.items() if sha256),
+            }
+            for file in correlation.attached.values()
+        ],
         "links": {
             member: {
                 "system": link.system,
@@ -169,6 +176,7 @@ def _state(correlation: Correlation, position: int) -> dict[str, Any]:
                 "member": message.member,
                 "operation": message.operation,
                 "fields": message.fields,
+                "attachments": [each["name"] for each in message.attachments],
                 "attempts": message.attempt,
             }
             for message in correlation.pending.values()

@@ -12,6 +12,7 @@ from werkzeug.exceptions import NotFound as NoSuchRoute
 
 from rps.application import Contended
 from rps.application.arrivals import MessageRefused
+from rps.application.blobs import BlobContradicted, BlobTaken
 from rps.application.capture import SystemUnknown
 from rps.application.connections import ConnectorUnknown
 from rps.application.neighbours import InvitationRefused
@@ -32,6 +33,7 @@ from rps.domain.remote_system import ConnectorFixed, RemoteSystemDisabled
 from rps.domain.replay import ReplayEnded
 from rps.domain.tenancy import DomainPathRefused
 from rps.http.access import RoleMissing
+from rps.http.file_answers import FileRefused
 from rps.http.inputs import HeaderRefused, QueryRefused
 from rps.http.problems import Problem
 from rps.log.append import ChangeIdReused, ConfigurationMoved, LeaseLost, VersionTaken
@@ -274,6 +276,32 @@ def _header_refused(error: HeaderRefused) -> Problem:
     return Problem(400, "header-refused", title, error.detail, place)
 
 
+def _file_taken(_: Exception) -> Problem:
+    return Problem(
+        409,
+        "attachment-busy",
+        "Somebody else is handing in this very file",
+        "Ask again in a moment.",
+        headers={"Retry-After": "2"},
+    )
+
+
+def _file_contradicted(error: BlobContradicted) -> Problem:
+    return Problem(
+        422,
+        "attachment-contradicted",
+        "The bytes are not the file they were said to be",
+        f"{error}; nothing of it was kept. Send the file again from its first byte.",
+    )
+
+
+def _file_refused(error: FileRefused) -> Problem:
+    status, code, title = error.about
+    return Problem(
+        status, code, title, error.detail, extra=error.extra, headers=error.headers
+    )
+
+
 TABLE: Table = {
     NotFound: _not_found,
     NoSuchRoute: _not_found,
@@ -310,4 +338,7 @@ TABLE: Table = {
     SecretUnusable: _secret_unusable,
     QueryRefused: _query_refused,
     HeaderRefused: _header_refused,
+    BlobTaken: _file_taken,
+    BlobContradicted: _file_contradicted,
+    FileRefused: _file_refused,
 }

@@ -12,6 +12,7 @@ from marshmallow import Schema
 from rps.http.answer_schemas import SCHEMAS
 from rps.http.answers import JSON, NDJSON, answer
 from rps.http.changes import COMPONENTS
+from rps.http.file_answers import OCTETS
 from rps.http.problems import MEDIA_TYPE
 from rps.http.routes import public, route
 
@@ -111,6 +112,8 @@ def _parameters(rule: Rule, declared: Route) -> list[dict[str, Any]]:
 
 
 def _taken(body: Any) -> dict[str, Any]:
+    if not isinstance(body, Schema) and body.get("format") == "binary":
+        return {OCTETS: {"schema": body}}
     content = {JSON: {"schema": body}}
     if not isinstance(body, Schema) and "oneOf" in body:
         # NDJSON: one of these a line.

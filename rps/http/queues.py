@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import fields, validate
 
 from rps.application.operations import LaneBusy, NotFound, NotOpen
+from rps.domain.attachments import said_size
 from rps.domain.correlation import MessageUnknown
+from rps.domain.problem import shown as shown_text
 from rps.http.access import principal
 from rps.http.answers import answer, page
 from rps.http.inputs import REASON_MAX, STATUSES, Page, Reason, Shape, Text, body, paged
 from rps.http.routes import OPERATORS, READERS, allowed, route
 from rps.log.append import LeaseLost, VersionTaken
+from rps.projections.attachment_questions import AttachmentQuestions
 from rps.projections.queue_questions import QueueQuestions
 
 if TYPE_CHECKING:
@@ -36,6 +39,7 @@ _OF_THE_HEAD = (
     "head_detail",
     "head_attempts",
     "head_due_at",
+    "head_files",
     "held",
     "open_until",
     "breaker_reason",
@@ -69,6 +73,7 @@ class Queues:
         self._operations = parts.operations
         self._clock = parts.clock
         self._questions = QueueQuestions(parts.application.datastore)
+        self._files = AttachmentQuestions(parts.application.datastore)
 
     @route(
         "GET",
@@ -100,6 +105,9 @@ class Queues:
             domain, asked, (after[0], after[1]) if after else (0, -1), limit + 1
         )
         now, configuration = self._clock(), self._application.configuration.current
+        for row in rows:
+            if row["head_status"] == "ready" and row["head_due_at"] is None:
+                row["head_files"] = self._files.standing(row["head_message"])
         shown = [_outbound(row, domain, configuration, now) for row in rows]
         return page("entries", shown, limit, ["sequence", "place"])
 
@@ -224,7 +232,9 @@ def _outbound(
 ) -> Row:
     shown = {name: value for name, value in row.items() if name not in _OF_THE_HEAD}
     if row["status"] in OPEN and row["head_message"] is not None:
-        why = _why(row, domain, configuration, now)
+        missing = [_missing(each) for each in row.get("head_files", ())]
+        why = f"its files: {'; '.join(missing)}" if missing else ""
+        why = why or _why(row, domain, configuration, now)
         if row["head_message"] == row["message_id"]:
             shown["waits_for"] = {"why": why}
         else:
@@ -256,6 +266,17 @@ def _why(row: Row, domain: str, configuration: Configuration, now: datetime) -> 
             row["head_detail"]
         )
     return "a deliverer to take it"
+
+
+def _missing(file: Row) -> str:
+    """How far a file is."""
+    what = f"{shown_text(file['name'])} ({said_size(file['size'])}) of {file['system']}"
+    if file["complete"]:
+        return f"{what} is here"
+    said = f"{what}, {said_size(file['stored'])} here"
+    if file["detail"]:
+        said += f"; {file['detail']}, the next attempt at {_at(file['due_at'])}"
+    return said
 
 
 def _at(moment: datetime) -> str:

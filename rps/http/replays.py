@@ -168,6 +168,7 @@ class Replays:
                     lane["fields"],
                     lane["entries"],
                     definition,
+                    lane.get("attachments", ()),
                 )
             shown.append(
                 {
@@ -176,6 +177,7 @@ class Replays:
                     "operation": message["operation"] if message else None,
                     "fields": message["fields"] if message else {},
                     "entries": len(message["entries"]) if message else 0,
+                    "attachments": len((message or {}).get("attachments", ())),
                 }
             )
         return shown

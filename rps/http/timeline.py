@@ -167,12 +167,23 @@ def _captured(e: Any) -> str:
     who = f" by {e.changed_by}" if e.changed_by else ""
     carried = "" if e.operation == "delete" else f": {_names(e.fields)}"
     notes = f", {len(e.entries)} journal entries" if e.entries else ""
+    if e.attachments:
+        names = _names(file.get("name", file["id"]) for file in e.attachments)
+        notes += f", files: {names}"
     return f"{e.member} {e.operation} of {e.table} {e.record_id}{who}{carried}{notes}"
 
 
 def _accepted(e: Any) -> str:
     told = ", ".join(message["member"] for message in e.messages) or "nobody"
     return f"{e.member} set {_names(e.values)}; {told} to be told"
+
+
+def _files(e: Any) -> str:
+    gone = [each["name"] for each in e.attachments if each.get("deleted")]
+    there = [each["name"] for each in e.attachments if not each.get("deleted")]
+    said = [f"added {_names(there)}"] if there else []
+    said += [f"removed {_names(gone)}"] if gone else []
+    return f"{e.member} {' and '.join(said) or 'has files that are shared'}"
 
 
 def _conflict(e: Any) -> str:
@@ -196,6 +207,10 @@ def _failed(e: Any) -> str:
 
 
 _SAYS: Mapping[str, Callable[[Any], str]] = {
+    "attachments.shared": _files,
+    "attachment.refused": lambda e: (
+        f"file {e.attachment['name']!r} of {e.member} not passed on: {e.reason}"
+    ),
     "change.captured": _captured,
     "change.accepted": _accepted,
     "change.ignored": lambda e: f"change of {e.member} ignored: {e.reason}",
@@ -216,6 +231,7 @@ _SAYS: Mapping[str, Callable[[Any], str]] = {
     "message.acknowledged": lambda e: f"{e.member} holds it as {e.record_id}",
     "message.failed": _failed,
     "message.parked": lambda e: f"waits for a person at {e.member}: {e.detail}",
+    "message.released": lambda e: f"the files for {e.member} are here",
     "message.retried": lambda e: f"{e.actor} had it sent again: {e.reason}",
     "message.skipped": lambda e: f"not sent to {e.member}, {e.actor}: {e.reason}",
     "message.revised": lambda e: f"message to {e.member} made anew: {e.reason}",

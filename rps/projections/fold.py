@@ -10,6 +10,7 @@ from uuid import UUID
 
 import orjson
 
+from rps.domain.state import waits_for
 from rps.log.columns import column, columns
 from rps.projections import inline_sql as sql
 
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
     from rps.log.append import Fence
 
-INBOUND, OUTBOUND = "rps_inbound", "rps_outbound"
-"""Channels on which receivers and deliverers are told that there is something new."""
+INBOUND, OUTBOUND, FILES = "rps_inbound", "rps_outbound", "rps_attachments"
+"""Channels on which receivers, deliverers and fetchers are told that there is something
+new."""
 
 Row = dict[str, Any]
 
@@ -45,6 +47,8 @@ class Fold:
         self.inbound_changes: dict[tuple[UUID, int], Row] = {}
         self.outbound: dict[UUID, Row] = {}
         self.outbound_changes: dict[UUID, Row] = {}
+        self.files: dict[tuple[UUID, str], Row] = {}
+        self.files_waiting: dict[UUID, bool] = {}
         self.lanes_in: dict[UUID, str] = {}
         self.lanes_out: dict[tuple[UUID, str], str] = {}
         self.wakes: set[str] = set()
@@ -73,6 +77,10 @@ class Fold:
             sql.CHANGE_OUTBOUND,
             sql.OUTBOUND_CHANGE_COLUMNS,
             self.outbound_changes.values(),
+        )
+        yield from _rows(sql.PUT_FILES, sql.FILE_COLUMNS, self.files.values())
+        yield from _each(
+            sql.MARK_FILES, sql.MARK_FILES_KINDS, list(self.files_waiting.items())
         )
         yield from self._lanes(fences)
         for channel in sorted(self.wakes):
@@ -155,6 +163,40 @@ class Fold:
             **origin,
         }
         self.lanes_out[(event.originator_id, message["member"])] = event.domain
+        if files := message.get("attachments"):
+            waits = waits_for(files)
+            self.carries(key, event, message["member"], files, waits=waits)
+            if waits:
+                self.outbound[key]["due_at"] = None
+
+    def carries(
+        self, key: UUID, event: Any, member: str, files: Sequence[Row], *, waits: bool
+    ) -> None:
+        """A message carries files; where it `waits` for them, a fetcher is told."""
+        for file in files:
+            if not file.get("deleted"):
+                self.files[(key, file["sha256"])] = {
+                    "message_id": key,
+                    "sha256": file["sha256"],
+                    "domain": event.domain,
+                    "correlation_id": event.originator_id,
+                    "member": member,
+                    "system": file["system"],
+                    "name": file["name"],
+                    "size": file["size"],
+                    "waits": waits,
+                }
+        if waits:
+            self.wakes.add(FILES)
+
+    def files_wait(self, event: Any, *, waits: bool) -> None:
+        """A message waits for its files, or does not any more."""
+        key = UUID(event.message_id)
+        self.files_waiting[key] = waits
+        for (message, _), row in self.files.items():
+            if message == key:
+                row["waits"] = waits
+        self.wakes.add(FILES if waits else OUTBOUND)
 
     def saw_revision(self, event: Any) -> None:
         """Numbers go only forward; another revision stands whatever was before it. One
@@ -176,6 +218,8 @@ def payload_of(message: Any) -> bytes:
     payload = {name: message[name] for name in _PAYLOAD}
     for name in _PAYLOAD_LATER:
         payload[name] = message.get(name, "")
+    if attachments := message.get("attachments"):
+        payload["attachments"] = attachments
     return orjson.dumps(payload)
 
 

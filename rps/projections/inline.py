@@ -13,16 +13,19 @@ from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError
 
-from rps.projections.fold import INBOUND, OUTBOUND, Fold, known_uuid, payload_of
+from rps.projections.fold import FILES, INBOUND, OUTBOUND, Fold, known_uuid, payload_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from rps.log.append import Fence, Recorded
 
-__all__ = ["INBOUND", "OUTBOUND", "TOPICS", "VIEWS", "InlineProjection"]
+__all__ = ["FILES", "INBOUND", "OUTBOUND", "TOPICS", "VIEWS", "InlineProjection"]
 
-VIEWS = ("links", "intake", "inbound_queue", "outbound_queue", "lanes")
+VIEWS = (
+    *("links", "intake", "inbound_queue", "outbound_queue", "lanes"),
+    "message_attachments",
+)
 
 
 class InlineProjection:
@@ -179,10 +182,16 @@ def _parked(fold: Fold, _position: int, event: Any) -> None:
 
 
 def _message_retried(fold: Fold, _position: int, event: Any) -> None:
-    fold.change_outbound(
-        event, status="ready", attempts=0, due_at=event.timestamp, detail=""
-    )
+    due_at = None if event.waits else event.timestamp
+    fold.change_outbound(event, status="ready", attempts=0, due_at=due_at, detail="")
     fold.wakes.add(OUTBOUND)
+    if event.waits:
+        fold.files_wait(event, waits=True)
+
+
+def _released(fold: Fold, _position: int, event: Any) -> None:
+    fold.change_outbound(event, due_at=event.timestamp)
+    fold.files_wait(event, waits=False)
 
 
 def _message_skipped(fold: Fold, _position: int, event: Any) -> None:
@@ -199,7 +208,7 @@ def _revised(fold: Fold, _position: int, event: Any) -> None:
     fold.change_outbound(
         event,
         status="ready",
-        due_at=event.timestamp,
+        due_at=None if event.waits else event.timestamp,
         detail="",
         generation=event.generation,
         operation=event.operation,
@@ -207,6 +216,9 @@ def _revised(fold: Fold, _position: int, event: Any) -> None:
         payload=payload_of(vars(event)),
     )
     fold.wakes.add(OUTBOUND)
+    if event.attachments:
+        key, waits = UUID(event.message_id), event.waits
+        fold.carries(key, event, event.member, event.attachments, waits=waits)
 
 
 def _replayed(fold: Fold, position: int, event: Any) -> None:
@@ -242,6 +254,7 @@ _HANDLERS: dict[str, Callable[[Fold, int, Any], None]] = {
     "message.acknowledged": _acknowledged,
     "message.failed": _message_failed,
     "message.parked": _parked,
+    "message.released": _released,
     "message.retried": _message_retried,
     "message.skipped": _message_skipped,
     "message.revised": _revised,

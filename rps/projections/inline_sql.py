@@ -180,6 +180,31 @@ FROM unnest(%b::uuid[], %b::text[]::entry_status[], %b::integer[], %b::bool[],
 WHERE q.message_id = c.message_id
 """
 
+FILE_COLUMNS: Columns = {
+    "message_id": "uuid",
+    "sha256": "text",
+    "domain": "text",
+    "correlation_id": "uuid",
+    "member": "text",
+    "system": "text",
+    "name": "text",
+    "size": "bigint",
+    "waits": "bool",
+}
+PUT_FILES = """
+INSERT INTO message_attachments (message_id, sha256, domain, correlation_id, member,
+                                 system, name, size, waits)
+SELECT * FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::uuid[], %b::text[],
+                     %b::text[], %b::text[], %b::bigint[], %b::bool[])
+ON CONFLICT (message_id, sha256) DO UPDATE SET waits = EXCLUDED.waits
+"""
+MARK_FILES_KINDS: Kinds = ("uuid", "bool")
+MARK_FILES = """
+UPDATE message_attachments f SET waits = m.waits
+FROM unnest(%b::uuid[], %b::bool[]) AS m(message_id, waits)
+WHERE f.message_id = m.message_id
+"""
+
 _HEAD_IN = """
 LEFT JOIN LATERAL (
     SELECT q.sequence, q.status, q.captured_at FROM inbound_queue q

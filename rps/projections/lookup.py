@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -59,7 +59,7 @@ OPEN_REPLAY_MESSAGES = """
 SELECT message_id FROM outbound_queue
 WHERE replay_id = %b AND status IN ('ready', 'error', 'uncertain')
 """
-# Which lanes had messages in the selection, and which fields and entries they carried.
+# Which lanes had messages in the selection, and what these carried.
 TOUCHED = """
 SELECT correlation_id, member, payload FROM outbound_queue
 WHERE domain = %(domain)s
@@ -86,6 +86,23 @@ class QueuedChange(NamedTuple):
     sequence: int
     change_id: str
     status: str
+
+
+@dataclass(slots=True)
+class TouchedLane:
+    """A lane, and what its messages carried: names of fields, entries, ids of files."""
+
+    correlation_id: UUID
+    member: str
+    fields: dict[str, None] = field(default_factory=dict)
+    entries: dict[str, dict[str, Any]] = field(default_factory=dict)
+    attachments: dict[str, None] = field(default_factory=dict)
+
+    def carried(self, message: dict[str, Any]) -> None:
+        self.fields.update(dict.fromkeys(message["fields"]))
+        self.entries.update({entry["id"]: entry for entry in message["entries"]})
+        files = message.get("attachments", ())
+        self.attachments.update(dict.fromkeys(each["id"] for each in files))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,24 +174,18 @@ class Lookup:
 
     def touched_lanes(
         self, domain: str, selector: Selector, most: int
-    ) -> list[tuple[UUID, str, list[str], list[dict[str, Any]]]]:
-        """(correlation, member, fields, entries) of up to `most` lanes that had
-        messages in the selection."""
-        lanes: dict[tuple[UUID, str], tuple[dict[str, None], dict[str, Any]]] = {}
+    ) -> list[TouchedLane]:
+        """Up to `most` lanes that had messages in the selection."""
+        lanes: dict[tuple[UUID, str], TouchedLane] = {}
         with self._datastore.get_connection() as conn, conn.transaction():
             cursor = conn.cursor("touched", row_factory=tuple_row)
             cursor.execute(TOUCHED, {"domain": domain, **asdict(selector)})
-            for correlation_id, member, payload in cursor:
-                lane = lanes.setdefault((correlation_id, member), ({}, {}))
-                message = orjson.loads(payload)
-                lane[0].update(dict.fromkeys(message["fields"]))
-                lane[1].update({entry["id"]: entry for entry in message["entries"]})
+            for *key, payload in cursor:
+                lane = lanes.setdefault(tuple(key), TouchedLane(*key))
+                lane.carried(orjson.loads(payload))
                 if len(lanes) >= most:
                     break
-        return [
-            (*key, list(fields), list(entries.values()))
-            for key, (fields, entries) in lanes.items()
-        ]
+        return list(lanes.values())
 
     def _ask(self, sql: str, *params: Any) -> list[Any]:
         with self._datastore.get_connection() as conn:

@@ -7,11 +7,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rps.domain.delivery import JournalEntry
+from rps.sandbox.attachments import Attachments
 from rps.sandbox.records import Record, RecordDeleted, Records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from rps.sandbox.attachments import File
     from rps.sandbox.database import Database
     from rps.sandbox.outbox import Outbox
 
@@ -69,6 +71,23 @@ class Edits:
             self._outbox.put(connection, written, user)
             return _shown(records, written.record)
 
+    def attach(
+        self, table: str, record_id: str, file: File, user: str
+    ) -> dict[str, Any]:
+        """Attach a file, new content of one, or remove it (`deleted`); raises
+        RecordMissing, RecordDeleted."""
+        with self._database.transaction() as connection:
+            records = Records(connection, self._now())
+            record = _editable(records, table, record_id)
+            written = records.change(record, {}, files=[file])
+            self._outbox.put(connection, written, user)
+            return _shown(records, written.record)
+
+    def attachment(self, table: str, record_id: str, file_id: str) -> File:
+        """Return one of a record's files; raises AttachmentMissing."""
+        with self._database.transaction() as connection:
+            return Attachments(connection, table, record_id).get(file_id)
+
     def delete(self, table: str, record_id: str, user: str) -> dict[str, Any]:
         """Mark a record deleted, once; raises RecordMissing."""
         with self._database.transaction() as connection:
@@ -117,7 +136,8 @@ def listed(record: Record) -> dict[str, Any]:
 
 def _shown(records: Records, record: Record) -> dict[str, Any]:
     comments = [asdict(entry) for entry in records.comments(record)]
-    return {**listed(record), "comments": comments}
+    attachments = [asdict(file) for file in records.attachments(record)]
+    return {**listed(record), "comments": comments, "attachments": attachments}
 
 
 def _editable(records: Records, table: str, record_id: str) -> Record:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,12 @@ from rps.sandbox.records import ROWS_MAX, RecordMissing, Records
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from rps.domain.delivery import JournalEntry, Operation
+    from rps.sandbox.attachments import File
     from rps.sandbox.database import Database
+    from rps.sandbox.files import Files
     from rps.sandbox.outbox import Outbox
     from rps.sandbox.records import Record, Written
 
@@ -40,6 +42,7 @@ class InboundMessage:
     if_match: str | None
     fields: Mapping[str, Any]
     entries: tuple[JournalEntry, ...] = ()
+    attachments: tuple[File, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +62,14 @@ class Inbound:
         database: Database,
         outbox: Outbox,
         now: Callable[[], str],
+        files: Files,
+        pull: Callable[[], None],
         *,
         report_all: bool,
     ) -> None:
         self._database = database
+        self._files = files
+        self._pull = pull
         self._outbox = outbox
         self._now = now
         self._report_all = report_all
@@ -78,14 +85,23 @@ class Inbound:
                 _count_replay(connection, webhook_id)
                 return Applied(stored, replayed=True)
             now = self._now()
-            written = _write(Records(connection, now), message)
+            written = _write(Records(connection, now), message, self._pulled(message))
             stored = _answer(written.record)
             _keep(
                 connection, webhook_id, message, written.record, answer=stored, now=now
             )
             if self._report_all:
                 self._outbox.put(connection, written, INTEGRATION_USER)
+        if written.attachments:
+            self._pull()
         return Applied(stored, created=written.operation == "create")
+
+    def _pulled(self, message: InboundMessage) -> list[File]:
+        """The message's files; those whose bytes are not here are still to come."""
+        return [
+            file if self._files.has(file.sha256) else replace(file, state="coming")
+            for file in message.attachments
+        ]
 
     def answered(self, webhook_id: str) -> bytes:
         """Return what the message was answered; raises RecordMissing if it was not."""
@@ -120,21 +136,23 @@ class Inbound:
         ]
 
 
-def _write(records: Records, message: InboundMessage) -> Written:
+def _write(records: Records, message: InboundMessage, files: Sequence[File]) -> Written:
     match message.operation:
         case "create":
-            return _create(records, message)
+            return _create(records, message, files)
         case "update":
             record = _target(records, message)
             if record.deleted:
                 # Not 410: to rps that would mean this whole address takes no more.
                 raise RecordMissing(f"{record.record_id} is deleted", deleted=True)
-            return records.change(record, message.fields, message.entries)
+            return records.change(record, message.fields, message.entries, files)
         case "delete":
             return records.delete(_target(records, message))
 
 
-def _create(records: Records, message: InboundMessage) -> Written:
+def _create(
+    records: Records, message: InboundMessage, files: Sequence[File]
+) -> Written:
     existing = records.find_by_external_id(message.table, message.correlation_id)
     if existing is None:
         return records.create(
@@ -142,6 +160,7 @@ def _create(records: Records, message: InboundMessage) -> Written:
             message.fields,
             external_id=message.correlation_id,
             entries=message.entries,
+            files=files,
         )
     if existing.deleted:
         raise CorrelationDeleted(
@@ -150,7 +169,7 @@ def _create(records: Records, message: InboundMessage) -> Written:
             revision=str(existing.revision),
         )
     existing.require_revision(message.if_match)
-    return records.change(existing, message.fields, message.entries)
+    return records.change(existing, message.fields, message.entries, files)
 
 
 def _target(records: Records, message: InboundMessage) -> Record:

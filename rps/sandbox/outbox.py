@@ -60,6 +60,8 @@ class Outbox:
             "external_id": record.external_id,
             "entries": [asdict(entry) for entry in written.entries],
         }
+        if written.attachments:
+            change["attachments"] = [each.offered() for each in written.attachments]
         connection.execute(
             "INSERT INTO outbox (change) VALUES (:change)",
             {"change": orjson.dumps(change)},

@@ -10,6 +10,7 @@ import orjson
 
 from rps.domain.delivery import JournalEntry
 from rps.sandbox.answers import SandboxRefusal
+from rps.sandbox.attachments import Attachments, File
 
 if TYPE_CHECKING:
     import sqlite3
@@ -76,6 +77,7 @@ class Written:
     fields: Mapping[str, Any]
     before: Mapping[str, Any]
     entries: tuple[JournalEntry, ...] = ()
+    attachments: tuple[File, ...] = ()
 
 
 class Records:
@@ -126,6 +128,10 @@ class Records:
         )
         return [JournalEntry(*row) for row in rows]
 
+    def attachments(self, record: Record) -> list[File]:
+        """Return the record's files in the order they came."""
+        return Attachments(self._connection, record.table, record.record_id).all()
+
     def create(
         self,
         table: str,
@@ -133,6 +139,7 @@ class Records:
         *,
         external_id: str | None = None,
         entries: Iterable[JournalEntry] = (),
+        files: Iterable[File] = (),
     ) -> Written:
         """Add a record under the table's next number."""
         number = self._next_number(table)
@@ -160,7 +167,7 @@ class Records:
         )
         new = tuple(entry for entry in entries if self._append(record, entry))
         return Written(
-            "create", record, changed=True, fields=fields, before={}, entries=new
+            *("create", record, True, fields, {}, new, self._attached(record, files))
         )
 
     def change(
@@ -168,8 +175,10 @@ class Records:
         record: Record,
         fields: Mapping[str, Any],
         entries: Iterable[JournalEntry] = (),
+        files: Iterable[File] = (),
     ) -> Written:
-        """Set `fields` and append `entries`; what is so already changes nothing."""
+        """Set `fields`, append `entries`, attach or remove `files`; what is so already
+        changes nothing."""
         changed = {
             name: value
             for name, value in fields.items()
@@ -177,12 +186,11 @@ class Records:
         }
         before = {name: record.fields.get(name) for name in changed}
         new = tuple(entry for entry in entries if self._append(record, entry))
-        if not changed and not new:
+        attached = self._attached(record, files)
+        if not changed and not new and not attached:
             return Written("update", record, changed=False, fields={}, before={})
         after = self._save(replace(record, fields={**record.fields, **changed}))
-        return Written(
-            "update", after, changed=True, fields=changed, before=before, entries=new
-        )
+        return Written("update", after, True, changed, before, new, attached)
 
     def delete(self, record: Record) -> Written:
         """Mark the record deleted; a deleted one stays as it is."""
@@ -239,6 +247,10 @@ class Records:
             },
         )
         return after
+
+    def _attached(self, record: Record, files: Iterable[File]) -> tuple[File, ...]:
+        attachments = Attachments(self._connection, record.table, record.record_id)
+        return tuple(file for file in files if attachments.put(file))
 
     def _append(self, record: Record, entry: JournalEntry) -> bool:
         appended = self._connection.execute(

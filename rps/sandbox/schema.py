@@ -32,6 +32,27 @@ CREATE TABLE IF NOT EXISTS comments (
     FOREIGN KEY (table_name, record_id) REFERENCES records
 );
 
+-- Files of records; their bytes lie beside the database, by SHA-256. `coming`: offered
+-- by rps, and not pulled from it yet.
+CREATE TABLE IF NOT EXISTS attachments (
+    n           INTEGER PRIMARY KEY,
+    table_name  TEXT NOT NULL,
+    record_id   TEXT NOT NULL,
+    id          TEXT NOT NULL,
+    name        TEXT NOT NULL,
+    size        INTEGER NOT NULL CHECK (size >= 0),
+    type        TEXT NOT NULL,
+    sha256      TEXT NOT NULL,
+    version     INTEGER NOT NULL DEFAULT 1,
+    deleted     INTEGER NOT NULL DEFAULT 0 CHECK (deleted IN (0, 1)),
+    state       TEXT NOT NULL CHECK (state IN ('here', 'coming')),
+    reason      TEXT NOT NULL DEFAULT '',
+    UNIQUE (table_name, record_id, id),
+    FOREIGN KEY (table_name, record_id) REFERENCES records
+);
+
+CREATE INDEX IF NOT EXISTS attachments_coming ON attachments (n) WHERE state = 'coming';
+
 -- What rps had us do. A row is written with its effect, so it proves the effect.
 CREATE TABLE IF NOT EXISTS messages (
     n              INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -7,12 +7,14 @@ import os
 import signal
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.wrappers import Response
+from werkzeug.wsgi import LimitedStream
 
 from rps.config import ConfigurationError
 from rps.sandbox.signature import secret_is_usable
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from flask import Flask
 
 BODY_BYTES_MAX = 1024 * 1024
+FILE_BYTES_MAX = 2 * 1024 * 1024 * 1024
+"""Of a request that attaches a file, which is read as it comes."""
+FILES_PATH = "/attachments"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,27 @@ class BackgroundWork(Protocol):
         ...
 
 
+class Together:
+    """Several works as one; what ends one of them ends all."""
+
+    def __init__(self, *works: BackgroundWork) -> None:
+        self._works = works
+
+    def run(self) -> None:
+        """Work until stopped, or until one of them ends; what ended it is raised."""
+        with ThreadPoolExecutor(len(self._works), "sandbox-work") as threads:
+            running = [threads.submit(work.run) for work in self._works]
+            for future in running:
+                future.add_done_callback(lambda _: self.stop())
+        for future in running:
+            future.result()
+
+    def stop(self) -> None:
+        """Let `run` return."""
+        for work in self._works:
+            work.stop()
+
+
 class KeepAliveRequestHandler(WSGIRequestHandler):
     """Serves one connection, request after request.
 
@@ -101,22 +127,45 @@ class KeepAliveRequestHandler(WSGIRequestHandler):
         if "Transfer-Encoding" in self.headers or not _is_length(length):
             self.send_error(411)  # closes the connection, as the next does
             return
-        if int(length) > BODY_BYTES_MAX:
+        streamed = FILES_PATH in self.path
+        if int(length) > (FILE_BYTES_MAX if streamed else BODY_BYTES_MAX):
             self.send_error(413)
             return
         self.environ = self.make_environ()
+        if streamed:
+            self._run_streamed(int(length))
+            return
         self.environ["wsgi.input"] = BytesIO(self.rfile.read(int(length)))
         self._send(Response.from_app(self.server.app, self.environ, buffered=True))
+
+    def _run_streamed(self, length: int) -> None:
+        """A request or an answer that may be large: never all of it in memory."""
+        body = LimitedStream(cast("IO[bytes]", self.rfile), length)
+        self.environ["wsgi.input"] = body
+        with closing(Response.from_app(self.server.app, self.environ)) as answer:
+            self.close_connection |= body.tell() < length
+            if answer.content_length is None:
+                self._send(answer)
+                return
+            self._send_head(answer)
+            if self.command != "HEAD":
+                for piece in answer.iter_encoded():
+                    self.wfile.write(piece)
 
     def _send(self, answer: Response) -> None:
         body = answer.get_data()
         answer.content_length = len(body)
+        self._send_head(answer)
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _send_head(self, answer: Response) -> None:
         self.send_response(answer.status_code)
         for name, text in answer.headers:
             self.send_header(name, text)
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
 
     def handle_expect_100(self) -> bool:
         """Ask for the body at once; `wfile` would keep the question to itself."""

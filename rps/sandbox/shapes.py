@@ -9,6 +9,7 @@ from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_lo
 from marshmallow.validate import Length, OneOf, Range, Regexp
 
 from rps.domain.delivery import JournalEntry
+from rps.sandbox.attachments import File
 from rps.sandbox.edits import COMMENTS
 from rps.sandbox.inbound import InboundMessage
 
@@ -18,6 +19,7 @@ MESSAGES_MAX = 500
 
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,79}")
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _WEBHOOK_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _ENTRIES_MAX = 500
 _TAG_MAX = 200
@@ -76,6 +78,24 @@ class _EntrySchema(Schema):
         return JournalEntry(**loaded)
 
 
+class _AttachmentSchema(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+    id = fields.String(required=True, validate=Length(min=1, max=400))
+    name = fields.String(required=True, validate=Length(min=1, max=255))
+    size = fields.Integer(required=True, strict=True, validate=Range(min=0))
+    type = fields.String(load_default="", validate=Length(max=255))
+    sha256 = fields.String(required=True, validate=Regexp(_SHA256))
+    version = fields.Integer(load_default=1, strict=True, validate=Range(min=1))
+    deleted = fields.Boolean(load_default=False)
+
+    @post_load
+    def build(self, loaded: dict[str, Any], **_: Any) -> File:
+        """Build the file."""
+        return File(**loaded)
+
+
 class MessageSchema(Schema):
     """A message from rps. Members we do not know are for receivers newer than us."""
 
@@ -96,6 +116,11 @@ class MessageSchema(Schema):
         load_default=list,
         validate=Length(max=_ENTRIES_MAX),
     )
+    attachments = fields.List(
+        fields.Nested(_AttachmentSchema),
+        load_default=list,
+        validate=Length(max=_ENTRIES_MAX),
+    )
     origin = fields.List(fields.String(), load_default=list)
     hop = fields.Integer(strict=True, load_default=0, validate=Range(min=0))
 
@@ -110,6 +135,7 @@ class MessageSchema(Schema):
             if_match=loaded["if_match"],
             fields=loaded["values"],
             entries=tuple(loaded["entries"]),
+            attachments=tuple(loaded["attachments"]),
         )
 
 
@@ -177,3 +203,14 @@ class CommentSchema(Schema):
     text = fields.String(required=True, validate=_text)
     user = fields.String(load_default="user", validate=_name)
     journal = fields.String(load_default=COMMENTS, validate=_name)
+
+
+class UploadSchema(Schema):
+    """What the query string says of a file that an own user attaches."""
+
+    class Meta:
+        unknown = RAISE
+
+    name = fields.String(required=True, validate=Length(max=1000))
+    type = fields.String(load_default="", validate=Length(max=200))
+    user = fields.String(load_default="user", validate=_name)

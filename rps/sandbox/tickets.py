@@ -19,12 +19,15 @@ from marshmallow import ValidationError
 from rps.sandbox.answers import SandboxRefusal, answer, answer_errors, decoded
 from rps.sandbox.database import Database
 from rps.sandbox.edits import Edits
+from rps.sandbox.file_side import file_answer, file_side
+from rps.sandbox.files import Files
 from rps.sandbox.inbound import Inbound
 from rps.sandbox.outbox import Outbox
 from rps.sandbox.page import page
+from rps.sandbox.puller import Puller
 from rps.sandbox.reporter import Reporter, Silence
 from rps.sandbox.schema import SCHEMA
-from rps.sandbox.server import BODY_BYTES_MAX, SandboxSettings, serve
+from rps.sandbox.server import BODY_BYTES_MAX, SandboxSettings, Together, serve
 from rps.sandbox.shapes import BatchSchema, MessageSchema
 from rps.sandbox.signature import SignedRequests
 from rps.sandbox.user_side import user_side
@@ -49,6 +52,8 @@ class TicketSystem:
     edits: Edits
     inbound: Inbound
     outbox: Outbox
+    files: Files
+    puller: Puller
 
     @classmethod
     def open(
@@ -58,11 +63,18 @@ class TicketSystem:
         now = now or _utc
         database = Database(settings.database, SCHEMA)
         outbox = Outbox(database, settings.system if settings.report_url else "")
+        files = Files(settings.database.with_suffix(".files"))
+        puller = Puller(database, files, settings.report_url, settings.report_token)
         return cls(
             database,
             Edits(database, outbox, now),
-            Inbound(database, outbox, now, report_all=settings.report_all),
+            Inbound(
+                *(database, outbox, now, files, puller.told.set),
+                report_all=settings.report_all,
+            ),
             outbox,
+            files,
+            puller,
         )
 
 
@@ -76,7 +88,8 @@ def run(settings: SandboxSettings, announce: Callable[[str], None] = log.info) -
     system = TicketSystem.open(settings)
     work: BackgroundWork = Silence()
     if settings.report_url:
-        work = Reporter(system.outbox, settings.report_url, settings.report_token)
+        reporter = Reporter(system.outbox, settings.report_url, settings.report_token)
+        work = Together(reporter, system.puller)
     serve(_flask_app(settings, system), settings, work=work, announce=announce)
     system.database.close()
 
@@ -87,6 +100,7 @@ def _flask_app(settings: SandboxSettings, system: TicketSystem) -> Flask:
     signed = SignedRequests(settings.secrets)
     flask_app.register_blueprint(_rps_side(settings.name, signed, system))
     flask_app.register_blueprint(user_side(system.edits, system.inbound, system.outbox))
+    flask_app.register_blueprint(file_side(system.edits, system.files))
     flask_app.register_blueprint(page(settings.name, system.edits, system.outbox))
     answer_errors(flask_app)
     return flask_app
@@ -106,6 +120,11 @@ def _rps_side(name: str, signed: SignedRequests, system: TicketSystem) -> Bluepr
 
     _message_routes(blueprint, system.inbound)
     _record_routes(blueprint, system.edits)
+
+    @blueprint.get("/attachments/<sha256>")
+    def attachment(sha256: str) -> Response:
+        return file_answer(system.files, sha256, sha256)
+
     return blueprint
 
 

@@ -41,6 +41,8 @@ def combined(
     for message in waiting:
         if message.status != "ready" or message.operation == "delete":
             break
+        if message.due_at is None:
+            break  # its files are not here yet
         group.append(message)
     if len(group) < 2:  # noqa: PLR2004 - nothing to put together
         return []
@@ -48,11 +50,13 @@ def combined(
     fields: dict[str, Any] = {}
     versions: dict[str, int] = {}
     entries: list[dict[str, Any]] = []
+    attachments: dict[str, dict[str, Any]] = {}
     origin: dict[str, None] = {}
     for message in group:
         fields |= message.fields
         versions |= message.versions
         entries += message.entries
+        attachments |= {each["id"]: each for each in message.attachments}
         origin |= dict.fromkeys(message.origin)
     made = first.about(
         events.MessageRevised,
@@ -68,6 +72,7 @@ def combined(
         changed_by=last.changed_by,
         changed_at=last.changed_at,
         reason=f"put together with {len(group) - 1} later ones",
+        attachments=list(attachments.values()),
     )
     skipped = [
         message.about(

@@ -196,4 +196,5 @@ def written(scene: Scene, lane: Lane) -> Write:
         changed_by=message.changed_by,
         changed_at=message.changed_at,
         version=max(message.versions.values(), default=0),
+        attachments=flow.outbound_attachments(message.attachments),
     )

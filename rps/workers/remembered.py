@@ -28,8 +28,10 @@ OUTCOMES = {
     "message.acknowledged",
     "message.failed",
     "message.parked",
+    "message.released",
 }
-"""What a deliverer appends: each touches one member's link and waiting messages."""
+"""What deliverers and fetchers append: each touches one member's link and waiting
+messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ class Known:
     def parts(self) -> int:
         """How much there is to remember of it."""
         correlation = self.correlation
-        return 1 + len(correlation.pending) + len(correlation.entry_ids)
+        held = (correlation.pending, correlation.entry_ids, correlation.attached)
+        return 1 + sum(map(len, held))
 
     def after(
         self, head: int, events: Sequence[Event], versions: Sequence[int]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from rps.log.append import NEXT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -41,6 +41,7 @@ class Message:
     hop: int
     changed_by: str = ""
     changed_at: str = ""
+    attachments: Sequence[dict[str, Any]] = ()
 
     @property
     def delivery_id(self) -> str:

@@ -20,16 +20,21 @@ from rps.application.connections import Connections
 from rps.connectors.transport import Transport
 from rps.garbage import seldom_collected
 from rps.projections.followed import Follower
-from rps.projections.inline import INBOUND, OUTBOUND
+from rps.projections.inline import FILES, INBOUND, OUTBOUND
 from rps.projections.views import followed_views
 from rps.workers.deliverer import Deliverer
+from rps.workers.fetcher import Fetcher
 from rps.workers.herald import Herald
 from rps.workers.receiver import Receiver
 from rps.workers.sweeper import Sweeper
 from rps.workers.wake import Wake
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rps.config import Config
+    from rps.domain.delivery import Connector
+    from rps.domain.remote_system import RemoteSystem
     from rps.workers.lanes import Heartbeat
 
 log = logging.getLogger("rps.worker")
@@ -38,12 +43,13 @@ IDLE_SECONDS = 1.0
 CONNECTIONS = 12
 """A worker's threads hardly ever ask the database at the same time."""
 
-KINDS = ("projector", "receiver", "deliverer", "sweeper", "herald")
+KINDS = ("projector", "receiver", "deliverer", "fetcher", "sweeper", "herald")
 
 CHANNELS = {
     "projector": "rps_events",
     "receiver": INBOUND,
     "deliverer": OUTBOUND,
+    "fetcher": FILES,
     "sweeper": "rps_sweep",  # nobody calls: it looks once in a while
     "herald": "rps_herald",  # nor here
 }
@@ -125,13 +131,15 @@ def _made(
         case "herald":
             transport = Transport(config.allow_networks)
             return Herald(application, transport, clock), None
+        case "fetcher":
+            connect = _connect(application, config)
+            fetcher = Fetcher(application, connect, clock, random.random, wake.nudge)
+            stack.callback(fetcher.close)
+            return fetcher, None
         case "deliverer":
-            connections = Connections(
-                application.datastore, Transport(config.allow_networks)
-            )
             deliverer = Deliverer(
                 application,
-                connections.connect,
+                _connect(application, config),
                 clock,
                 random.random,
                 threads=config.deliverer_threads,
@@ -143,6 +151,13 @@ def _made(
             return Claiming(deliverer), heartbeat
         case _:
             raise ValueError(f"{kind!r} is not one of {', '.join(KINDS)}")
+
+
+def _connect(
+    application: RemoteProcessSync, config: Config
+) -> Callable[[RemoteSystem], Connector]:
+    transport = Transport(config.allow_networks)
+    return Connections(application.datastore, transport).connect
 
 
 class Claiming:

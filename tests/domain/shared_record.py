@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DEFINITION_ID = str(UUID(int=7))
+FACTS = (
+    *("operation", "entries", "attachments", "origin", "hop", "source", "record_id"),
+)
 
 
 def definition(policy: str = "newer_wins", **members: dict[str, Any]) -> Any:
@@ -91,11 +94,7 @@ class SharedRecord:
     def shows(self, member: str, revision: int | None, **more: Any) -> Self:
         """A member's change is captured and judged. `more`: fields, or facts of it."""
         self.sequence += 1
-        facts = {
-            name: more.pop(name)
-            for name in ("operation", "entries", "origin", "hop", "source", "record_id")
-            if name in more
-        }
+        facts = {name: more.pop(name) for name in FACTS if name in more}
         captured: dict[str, Any] = {
             "definition": DEFINITION_ID,
             "process_event": "shared",

@@ -63,6 +63,8 @@ MAY: dict[str, set[str]] = {
     "GET /v1/conflicts": READ,
     "GET /v1/conflicts/{number}": READ,
     "POST /v1/conflicts/{number}/resolve": OPERATE,
+    "GET /v1/attachments/{digest}": READ | {"ih_process_sync_api"},
+    "PUT /v1/attachments/{digest}": {"ih_process_sync_api", "ih_process_sync"},
     "POST /v1/replays": OPERATE,
     "GET /v1/replays/{replay_id}": READ,
     "POST /v1/replays/{replay_id}/start": OPERATE,

@@ -26,6 +26,15 @@ ENTRY = {
     "author": "ada",
     "written_at": "2026-01-02T03:04:05Z",
 }
+ATTACHMENT = {
+    "id": "acme:att1",
+    "name": "Grüße 世界.png",
+    "size": 3_141_592,
+    "type": "image/png",
+    "sha256": "2" * 64,
+    "version": 1,
+    "system": "acme",
+}
 OUTGOING = {
     "message_id": MESSAGE,
     "member": "zenith",
@@ -55,6 +64,8 @@ FIELDS: dict[str, Any] = {
     "actor": "ada",
     "agreed": {"title": 3},
     "ask_at": "2026-01-02T03:04:10+00:00",
+    "attachment": ATTACHMENT,
+    "attachments": [ATTACHMENT, {**ATTACHMENT, "id": "acme:att2", "deleted": True}],
     "attempt": 2,
     "base": None,
     "bases": {"title": "Printer"},
@@ -71,6 +82,7 @@ FIELDS: dict[str, Any] = {
     "detail": "the record is locked",
     "document": DOCUMENT,
     "entries": [ENTRY],
+    "entry_id": "rps:7c6d0100-0000-5000-8000-000000000003",
     "entry_ids": ["acme:17"],
     "expires_at": "2026-04-02T03:04:05+00:00",
     "external_id": None,
@@ -115,6 +127,7 @@ FIELDS: dict[str, Any] = {
     "revision": 2,
     "role": "operator",
     "seconds": 0.25,
+    "seen": [{"id": "acme:att1", "as": "att1", "sha256": "2" * 64}],
     "selector": {"system": "zenith"},
     "sent": 12,
     "sequence": 41,
@@ -136,6 +149,7 @@ FIELDS: dict[str, Any] = {
     "values": {"title": "Printer on fire"},
     "version": 3,
     "versions": {"title": 3},
+    "waits": True,
     "winner": "theirs",
 }
 

@@ -83,6 +83,11 @@ INSERT INTO rps_events (originator_id, originator_version, topic, state,
 SELECT md5((n % 2000)::text)::uuid, n / 2000 + 1, 'change.captured', '{}', n,
        sha256(n::text::bytea)
 FROM generate_series(1, 20000) n;
+INSERT INTO message_attachments (message_id, sha256, domain, correlation_id, member,
+                                 system, name, size, waits)
+SELECT md5('m' || n)::uuid, sha256(n::text::bytea)::text, 'top',
+       md5((n % 2000)::text)::uuid, 'zenith', 'acme', 'x.png', 1, false
+FROM generate_series(1, 20000) n;
 ANALYZE
 """
 
