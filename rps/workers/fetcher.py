@@ -113,6 +113,11 @@ class Fetcher:
         that was."""
         if self._broken is not None:
             raise self._broken
+        return self._release() + self._begin()
+
+    # --- messages -------------------------------------------------------------------
+
+    def _release(self) -> int:
         done = 0
         for row in self._questions.releasable(MESSAGES_MAX):
             self._say(row, lambda c, key: c.release_message(key, self._clock()))
@@ -120,9 +125,7 @@ class Fetcher:
         for row in self._questions.contradicted(MESSAGES_MAX):
             self._contradict(row)
             done += 1
-        return done + self._begin()
-
-    # --- messages -------------------------------------------------------------------
+        return done
 
     def _say(
         self, row: dict[str, Any], say: Callable[[Correlation, str], None]
