@@ -115,8 +115,8 @@ def _shown(sha256: str, size: int, blob: Blob | None, status: int) -> Response:
 
 def _part() -> Part:
     """What the request's headers say that it brings."""
-    length = request.content_length
-    if length is None:
+    length = request.content_length or 0
+    if "Transfer-Encoding" in request.headers:
         raise LengthRequired("say how many bytes come: Content-Length")
     written = request.headers.get("Content-Range")
     if written is None:

@@ -76,7 +76,8 @@ class Desk(Workplace):
     def pause_over(self) -> bool:
         return bool(
             self.ask(
-                "UPDATE blobs SET due_at = now() WHERE NOT complete AND due_at > now() RETURNING 1"
+                "UPDATE blobs SET due_at = now()"
+                " WHERE NOT complete AND due_at > now() RETURNING 1"
             )
         )
 
