@@ -160,6 +160,10 @@ class Arrivals:
             for entry in change["entries"]
             if entry["journal"] not in member.by_journal
         ]
+        if change["attachments"] and not (
+            definition.attachments is not None and member.attachments
+        ):
+            unknown.append("attachments")
         if unknown:
             raise NotShared(
                 f"{definition.process_event} (revision {route.revision} here) does not"

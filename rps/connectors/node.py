@@ -5,6 +5,7 @@
     POST {url}/heartbeat     what each of the two knows and whether it takes messages
     POST {url}/settled       {"ids": [...]}: these may be asked after now
     GET  {url}/records/{process_event}/{correlation}       the shared record there
+    GET  {url}/attachments/{sha256}    the bytes of a file that was offered to us
     GET  {url}/ping          2xx
 
 `url` is the other node's address for us: `https://…/v1/nodes/{its system id}`. Every
@@ -21,6 +22,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +53,14 @@ if TYPE_CHECKING:
 
     from rps.connectors.push import Wire
     from rps.connectors.transport import Said
-    from rps.domain.delivery import Fetched, Outcome, Reading, Settlement, Write
+    from rps.domain.delivery import (
+        Attachment,
+        Fetched,
+        Outcome,
+        Reading,
+        Settlement,
+        Write,
+    )
 
 PROTOCOL = 1
 BATCH = 100
@@ -125,6 +134,7 @@ class NodeConnector:
                 "version": write.version,
                 "fields": dict(write.fields),
                 "entries": batches.entries_of(write),
+                "attachments": [_told(file) for file in write.attachments],
                 "origin": write.origin,
                 "hop": write.hop,
                 "changed_by": write.changed_by,
@@ -225,8 +235,9 @@ class NodeConnector:
 
     def fetch(self, sha256: str, offset: int) -> Fetched:
         headers = ranged(self._signed("file", b""), offset)
-        request = Request("GET", f"{self._url}/attachments/{sha256}", headers)
-        return fetched(self._transport.stream(request), offset, self._clock())
+        url = f"{self._url}/attachments/{sha256}"
+        said = self._transport.stream(Request("GET", url, headers))
+        return fetched(said, offset, self._clock())
 
     # --- between the two nodes ----------------------------------------------------
 
@@ -264,6 +275,13 @@ class NodeConnector:
     def _signed(self, what: str, body: bytes) -> dict[str, str]:
         request_id = f"{what}_{self._random_bytes(16).hex()}"
         return self._signer.headers(request_id, int(self._clock()), body)
+
+
+def _told(file: Attachment) -> dict[str, Any]:
+    """A file as both nodes know it; its version is each one's own to count."""
+    said = asdict(file)
+    del said["version"]
+    return said
 
 
 def _received(receipt: dict[str, Any], exchange: Exchange) -> Received:

@@ -19,6 +19,7 @@ KEYS = {
     "version": "revision",
     "fields": "fields",
     "entries": "entries",
+    "attachments": "attachments",
     "origin": "origin",
     "hop": "hop",
     "changed_by": "changed_by",

@@ -20,6 +20,7 @@ from rps.http.answers import answer
 from rps.http.change_schema import checked
 from rps.http.changes import LIMITS
 from rps.http.errors import NotTakenNow
+from rps.http.file_answers import OCTETS, file_answer
 from rps.http.inputs import raw_body
 from rps.http.node_schemas import (
     ACCEPT_SCHEMA,
@@ -31,6 +32,7 @@ from rps.http.node_schemas import (
     STANDING_SCHEMA,
 )
 from rps.http.routes import public, route
+from rps.projections.attachment_questions import AttachmentQuestions
 from rps.projections.node_questions import NodeQuestions
 
 if TYPE_CHECKING:
@@ -90,6 +92,24 @@ class Nodes:
         if shown is None:
             raise NotFound(f"no shared record {key}")
         return answer(shown.to_json())
+
+    @route(
+        "GET",
+        "/nodes/<uuid:peer>/attachments/<digest>",
+        "The bytes of a file that was offered to the linked node, or a range of them",
+        answer="Bytes",
+        media_type=OCTETS,
+        headers=("Range", "If-Range"),
+    )
+    @public
+    def get_node_attachment(self, peer: UUID, digest: str) -> Response:
+        system = self._signed(peer)
+        files = AttachmentQuestions(self._parts.application.datastore)
+        name = files.offered_to(system.domain, system.name, digest)
+        if name is None:
+            raise NotFound(f"no file {digest}")
+        blobs = self._parts.application.blobs
+        return file_answer(blobs, system.domain, digest, name)
 
     @route("GET", "/nodes/<uuid:peer>/ping", "Whether the signature is accepted")
     @public
@@ -266,6 +286,7 @@ def _change(message: Any, system: RemoteSystem) -> dict[str, Any]:
     change["entries"] = _entries(change.get("entries", []))
     change = checked(change)
     change.setdefault("fields", {})
+    change.setdefault("attachments", [])
     change["origin"] = [
         each if "/" in each else f"{system.name}/{each}"
         for each in change.get("origin", ())

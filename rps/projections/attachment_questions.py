@@ -14,6 +14,11 @@ NAME = """
 SELECT name FROM message_attachments
 WHERE (domain, sha256) = (%(domain)s, %(sha256)s) LIMIT 1
 """
+OFFERED = """
+SELECT f.name FROM message_attachments f JOIN outbound_queue q USING (message_id)
+WHERE (f.domain, f.sha256) = (%(domain)s, %(sha256)s) AND q.system = %(system)s
+LIMIT 1
+"""
 # Messages that wait for files: nobody can have sent them.
 WAITING: LiteralString = """
 FROM message_attachments f
@@ -74,6 +79,12 @@ class AttachmentQuestions(Questions):
         """One of the names it was offered under; empty where nobody did."""
         rows = self._ask(NAME, {"domain": domain, "sha256": sha256})
         return str(rows[0]["name"]) if rows else ""
+
+    def offered_to(self, domain: str, system: str, sha256: str) -> str | None:
+        """One of the names that a system was told of it under; None: it was not."""
+        asked = {"domain": domain, "system": system, "sha256": sha256}
+        rows = self._ask(OFFERED, asked)
+        return str(rows[0]["name"]) if rows else None
 
     def releasable(self, most: int) -> list[Row]:
         """Messages whose files have come."""

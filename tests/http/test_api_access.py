@@ -74,6 +74,7 @@ MAY: dict[str, set[str]] = {
 SIGNED = {
     "POST /v1/nodes/{peer}/messages",
     "GET /v1/nodes/{peer}/records/{table}/{key}",
+    "GET /v1/nodes/{peer}/attachments/{digest}",
     "GET /v1/nodes/{peer}/ping",
     "POST /v1/nodes/{peer}/heartbeat",
     "POST /v1/nodes/{peer}/settled",

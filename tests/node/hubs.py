@@ -6,6 +6,7 @@ Each has a desk: a system that behaves, whose people edit its records.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from datetime import UTC, datetime
@@ -19,12 +20,14 @@ from rps.application.captured import Poster
 from rps.application.neighbours import Invitation, Neighbours
 from rps.application.operations import Operations
 from rps.application.secret_store import SecretStore
+from rps.connectors.streaming import Opened
 from rps.connectors.transport import Answer, Headers, NoAnswer, NotSent
 from rps.domain.between_nodes import NODE
 from rps.domain.delivery import (
     Capabilities,
     Delivered,
     Exchange,
+    Incoming,
     Missing,
     Moved,
     NotApplied,
@@ -33,6 +36,7 @@ from rps.domain.delivery import (
 from rps.http import create_app
 from rps.http.parts import Parts
 from rps.workers.deliverer import Deliverer
+from rps.workers.fetcher import Fetcher
 from rps.workers.herald import Herald
 from rps.workers.lanes import Lanes
 from rps.workers.receiver import Receiver
@@ -41,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from rps.connectors.transport import Request, Said
-    from rps.domain.delivery import Outcome, Reading, Settlement, Write
+    from rps.domain.delivery import Fetched, Outcome, Reading, Settlement, Write
     from rps.domain.remote_system import RemoteSystem
 
 ANSWERED = Exchange(request_sha256="0" * 64, status=200)
@@ -67,6 +71,7 @@ def document(*neighbours: str, **more: Any) -> dict[str, Any]:
         "process_event": SHARED,
         "fields": fields,
         "journals": {"comments": {"visibility": "public"}},
+        "attachments": {"journal": "comments", "deletion": True},
         "members": {
             "desk": {**member, "table": "ticket", "fields": dict(member["fields"])},
             **{
@@ -89,6 +94,8 @@ class Desk:
         self.external: dict[str, str] = {}
         self.comments: dict[str, dict[str, str]] = {}
         self.deleted: set[str] = set()
+        self.files: dict[str, dict[str, str]] = {}
+        self.bytes: dict[str, bytes] = {}
         self.writes: list[Write] = []
         self.fails: Callable[[Write], Outcome | None] = lambda _write: None
         self._answers: dict[str, Delivered] = {}
@@ -108,6 +115,12 @@ class Desk:
             self.external[key] = write.correlation_id
             for entry in write.entries:
                 self.comments.setdefault(key, {})[entry.id] = entry.text
+            for file in write.attachments:
+                held = self.files.setdefault(key, {})
+                if file.deleted:
+                    held.pop(file.name, None)
+                else:
+                    held[file.name] = file.sha256
             if write.operation == "delete":
                 self.deleted.add(key)
             self.writes.append(write)
@@ -137,6 +150,12 @@ class Desk:
                 record_id in self.deleted,
             )
 
+    def fetch(self, sha256: str, offset: int) -> Fetched:
+        content = self.bytes.get(sha256)
+        if content is None:
+            return Missing("no such file")
+        return Incoming(offset, len(content), (piece for piece in [content[offset:]]))
+
     def check(self) -> tuple[bool, str]:
         return True, ""
 
@@ -160,6 +179,12 @@ class Wire:
         self.requests: list[Request] = []
         self.fault: Callable[[Request], Said | None] = lambda _request: None
         self.lost: Callable[[Request], bool] = lambda _request: False
+
+    def stream(self, request: Request) -> Said | Opened:
+        said = self.send(request)
+        if not isinstance(said, Answer) or said.status not in (200, 206):
+            return said
+        return Opened(said.status, said.headers, (each for each in [said.body]))
 
     def send(self, request: Request) -> Said:
         self.requests.append(request)
@@ -215,6 +240,7 @@ class Hub:
             breaker_seconds=0.05,
             finished=self._finished.release,
         )
+        self.fetcher = Fetcher(self.application, self.connect, self.now, lambda: 0.5)
         self.herald = Herald(self.application, self.wire, self.now)
         self.works_alone = True
         self._working = threading.RLock()
@@ -238,6 +264,7 @@ class Hub:
 
     def close(self) -> None:
         self.deliverer.close()
+        self.fetcher.close()
         self.application.close()
 
     def publish(self, document: dict[str, Any]) -> None:
@@ -273,6 +300,27 @@ class Hub:
         entry = {"id": key, "journal": "comments", "text": text, "author": self.name}
         self._report(record_id, "update", revision, {}, [entry])
 
+    def attach(self, record_id: str, name: str, content: bytes) -> str:
+        """Answers the SHA-256 of the file."""
+        self._changes += 1
+        sha256 = hashlib.sha256(content).hexdigest()
+        with self.desk._lock:
+            self.desk.bytes[sha256] = content
+            self.desk.files.setdefault(record_id, {})[name] = sha256
+            self.desk._set(record_id, {})
+            revision = self.desk.revisions[record_id]
+        file = {"id": name, "name": name, "size": len(content), "sha256": sha256}
+        self._report(record_id, "update", revision, {}, [], [file])
+        return sha256
+
+    def detach(self, record_id: str, name: str) -> None:
+        with self.desk._lock:
+            del self.desk.files[record_id][name]
+            self.desk._set(record_id, {})
+            revision = self.desk.revisions[record_id]
+        file = {"id": name, "deleted": True}
+        self._report(record_id, "update", revision, {}, [], [file])
+
     def delete(self, record_id: str) -> None:
         with self.desk._lock:
             self.desk.deleted.add(record_id)
@@ -287,6 +335,7 @@ class Hub:
         revision: int,
         fields: dict[str, Any],
         entries: list[dict[str, Any]],
+        attachments: Sequence[dict[str, Any]] = (),
     ) -> None:
         self._changes += 1
         change = {
@@ -298,6 +347,7 @@ class Hub:
             "revision": str(revision),
             "fields": fields,
             "entries": entries,
+            "attachments": list(attachments),
             "changed_by": self.name,
             "changed_at": self.now().isoformat(),
             "external_id": self.desk.external.get(record_id, ""),
@@ -321,6 +371,8 @@ class Hub:
         done = 0
         while self.judge():
             done += 1
+        done += self.fetcher.work()
+        self.fetcher._threads.submit(int).result()
         return done + self.deliver()
 
     def _pause(self, _seconds: float) -> None:
@@ -338,6 +390,7 @@ class Hub:
             "UPDATE outbound_queue SET due_at = least(due_at, now())"
             " WHERE due_at IS NOT NULL"
         )
+        self.ask("UPDATE blobs SET due_at = now() WHERE NOT complete")
         self.ask("UPDATE breakers SET open_until = now(), probe_until = NULL")
 
     # --- what there is ----------------------------------------------------------------

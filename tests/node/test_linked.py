@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
 from hubs import document, settle
+
+from rps.domain.delivery import Missing
 
 if TYPE_CHECKING:
     from hubs import Hub
@@ -108,3 +111,38 @@ def test_in_a_triangle_a_record_comes_one_way_and_is_written_once(
         writes = [w.fields for w in hub.desk.writes]
         assert len(writes) == len({str(w) for w in writes}), writes
     assert [len(hub.desk.writes) for hub in hubs.values()] == [2, 3, 3]
+
+
+def test_a_screenshot_travels_with_its_ticket_and_goes_when_it_is_removed(
+    linked: tuple[Hub, Hub],
+) -> None:
+    acme, globex = linked
+    acme.edit("T1", title="Printer")
+    first = acme.attach("T1", "screen.png", b"pixels" * 1000)
+    settle(acme, globex)
+    (copy,) = globex.desk.records
+    assert globex.desk.files == {copy: {"screen.png": first}}
+    blob = b"".join(globex.application.blobs.read("top", first, 0, 6000))
+    assert blob == b"pixels" * 1000
+    other = globex.attach(copy, "notes.txt", b"on third floor")
+    settle(acme, globex)
+    assert acme.desk.files == {"T1": {"screen.png": first, "notes.txt": other}}
+    acme.detach("T1", "screen.png")
+    globex.detach(copy, "notes.txt")
+    settle(acme, globex)
+    assert (acme.desk.files, globex.desk.files) == ({"T1": {}}, {copy: {}})
+
+
+def test_a_node_is_given_no_file_that_it_was_not_told_of(
+    linked: tuple[Hub, Hub],
+) -> None:
+    acme, globex = linked
+    content = b"of another matter"
+    sha256 = hashlib.sha256(content).hexdigest()
+    writing = acme.application.blobs.begin("top", sha256, len(content))
+    assert writing is not None
+    writing.take(content)
+    assert writing.finish()
+    system = globex.application.configuration.refresh().system("top", "acme")
+    assert system is not None
+    assert isinstance(globex.connect(system).fetch(sha256, 0), Missing)
