@@ -28,9 +28,9 @@ class SharedField:
 
     `policy` decides when two members changed it at once: the `owner` member's value,
     the later one, the one that arrives (`remote_wins`), the one the node already
-    holds (`local_wins`), or both (`merge`, tags only); `manual` leaves it to a person.
-    `values` belongs to choices, `max_length` (characters) to
-    texts.
+    holds (`local_wins`), or both (`merge`, of tags and texts; of a line that both
+    changed, the later); `manual` leaves it to a person. `values` belongs to choices,
+    `max_length` (characters) to texts.
     """
 
     name: str

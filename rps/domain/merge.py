@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from rps.domain.oscillation import oscillates
 from rps.domain.state import DELETED, Link, Pending, Shared, Stamp, newer
+from rps.domain.text_merge import merged_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from rps.domain.agreement import SharedField
+
+TEXT_LENGTH_MAX = 100_000
+"""Characters of a text put together of two."""
 
 DRIFT_MAX_MILLISECONDS = 300_000
 """How far a remote clock may run ahead of ours and still be believed."""
@@ -220,8 +224,8 @@ def _concurrent(
         )
 
     result.bases[name] = theirs
-    if rule.policy == "merge":
-        merged = _three_way(base, current.value, theirs)
+    merges, merged = _three_way(rule, base, current.value, theirs)
+    if merges:
         recorded("merged")
         if merged != current.value:
             _accept(result, name, merged, current, seen)
@@ -254,10 +258,19 @@ def _text(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _three_way(base: Any, mine: Any, theirs: Any) -> list[Any] | None:
-    """Sets: what either side added is in, what either side removed is out."""
-    old, left, right = set(base or ()), set(mine or ()), set(theirs or ())
-    return sorted((left | right) - (old - left) - (old - right)) or None
+def _three_way(
+    rule: SharedField, base: Any, mine: Any, theirs: Any
+) -> tuple[bool, Any]:
+    """Whether both edits can be kept, and what that comes to. Sets: what either side
+    added is in, what either side removed is out. Texts: line by line."""
+    if rule.policy != "merge":
+        return False, None
+    if rule.type == "tags":
+        old, left, right = set(base or ()), set(mine or ()), set(theirs or ())
+        return True, sorted((left | right) - (old - left) - (old - right)) or None
+    merged = merged_text(base or "", mine or "", theirs or "")
+    fits = merged is not None and len(merged) <= (rule.max_length or TEXT_LENGTH_MAX)
+    return fits, merged or None
 
 
 # --- deletion -----------------------------------------------------------------------

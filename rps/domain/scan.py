@@ -59,9 +59,9 @@ def _field_agrees_with_its_type(shared: SharedField, found: Findings) -> None:
         cause = f"a {shared.type} field has no length"
         remedy = "leave 'max_length' out; it belongs to 'type: text'"
         found.add("type-mismatch", place + "/max_length", cause, remedy)
-    if shared.policy == "merge" and shared.type != "tags":
+    if shared.policy == "merge" and shared.type not in ("tags", "text"):
         cause = f"two {shared.type} values cannot be merged"
-        remedy = "choose another policy; 'merge' belongs to 'type: tags'"
+        remedy = "choose another policy; 'merge' belongs to tags and texts"
         found.add("type-mismatch", place + "/policy", cause, remedy)
     empty = not shared.values and place + "/values" not in found.broken
     if shared.type == "choice" and empty:

@@ -125,6 +125,34 @@ def test_sets_keep_what_either_added_and_lose_what_either_removed(
     assert result.bases == {"f": theirs}
 
 
+def merged_texts(mine: str, theirs: str, **rule: Any) -> Merge:
+    return merge(
+        {"f": Shared(mine, 2, (1000, 0), "a")},
+        Link(base={"f": Known("one\ntwo\nthree", "1")}, agreed={"f": 1}),
+        Sighting("b", "2", {"f": theirs}, (2000, 0)),
+        Terms({"f": SharedField("f", "text", "merge", **rule)}, lambda _, each: each),
+    )
+
+
+def test_texts_keep_the_edits_of_both_where_they_are_of_different_lines() -> None:
+    result = merged_texts("ONE\ntwo\nthree", "one\ntwo\nTHREE")
+    assert result.values == {"f": "ONE\ntwo\nTHREE"}
+    assert [each.winner for each in result.conflicts] == ["merged"]
+    assert "f" not in result.agreed  # it is yet to be told
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "most"),
+    [("one\nTWO\nthree", "one\nzwei\nthree", None), ("ONE\ntwo", "one\ntwo\n3", 9)],
+)
+def test_of_texts_that_do_not_merge_or_not_fit_the_later_is_kept(
+    mine: str, theirs: str, most: int | None
+) -> None:
+    result = merged_texts(mine, theirs, max_length=most)
+    assert result.values == {"f": theirs}
+    assert [each.winner for each in result.conflicts] == ["remote"]
+
+
 def test_a_deletion_is_accepted_when_the_member_lacks_only_what_it_is_not_sent() -> (
     None
 ):
