@@ -32,6 +32,7 @@ SELECT domain, system, trips, reason,
        greatest(extract(epoch FROM open_until - now()), 0)::float8 AS open_seconds
 FROM breakers ORDER BY domain, system
 """
+PEERS = "SELECT domain, system, heard_at FROM peers"
 TRACKING = (
     "SELECT application_name AS view, notification_id AS position FROM rps_tracking"
 )
@@ -75,6 +76,7 @@ def lags(session: Session, head: int) -> list[dict[str, Any]]:
 
 def systems(session: Session) -> list[dict[str, Any]]:
     breakers = {(row["domain"], row["system"]): row for row in session.ask(BREAKERS)}
+    heard = {(r["domain"], r["system"]): r["heard_at"] for r in session.ask(PEERS)}
     return [
         {
             "domain": system.domain,
@@ -84,6 +86,7 @@ def systems(session: Session) -> list[dict[str, Any]]:
             "fault": system.fault,
             "breaker": _breaker(breakers.get((system.domain, system.name))),
             "url": system.settings.get("url", ""),
+            "heard_at": heard.get((system.domain, system.name)),
         }
         for system in sorted(
             session.configuration().systems(), key=lambda s: (s.domain, s.name)

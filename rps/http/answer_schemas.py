@@ -204,6 +204,11 @@ SCHEMAS: dict[str, Json] = {
         fault=_TEXT,
         breaker={"type": ["object", "null"]},
         queues=_object("inbound outbound", inbound=_COUNTS, outbound=_COUNTS),
+        peer={
+            "type": ["object", "null"],
+            "description": "of a linked node: when it was heard, and what it said",
+            "properties": {"heard_at": _MOMENT, "state": _TEXT, "knows": _ANY_OBJECT},
+        },
         version=_WHOLE,
         changed_at=_MOMENT,
         secret=_TEXT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from rps.application.operations import NotFound
 from rps.application.secret_store import SecretStore
 from rps.connectors.batch import MESSAGES_MAX
 from rps.connectors.signature import SecretUnusable, Signer
+from rps.domain.between_nodes import NODE
 from rps.domain.document import REMOTE_NAME
 from rps.domain.remote_system import ConnectorFixed, RemoteSystem
 from rps.http.access import principal
@@ -125,9 +127,8 @@ class Systems:
             if system.domain == domain
         ]
         own.sort(key=lambda system: system.name)
-        breakers = self._questions.breakers(domain)
-        queued = self._questions.queued(domain)
-        shown = [_shown(system, breakers, queued) for system in own]
+        standing = self._standing(domain)
+        shown = [_shown(system, standing) for system in own]
         return answer({"systems": shown})
 
     @route("GET", "/systems/<name>", "One remote system", answer="System")
@@ -244,6 +245,10 @@ class Systems:
             )
         )
 
+    def _standing(self, domain: str) -> _Standing:
+        ask = self._questions
+        return _Standing(ask.breakers(domain), ask.queued(domain), ask.peers(domain))
+
     def _found(self, name: str) -> RemoteSystem:
         key = RemoteSystem.id_of(principal().domain, name)
         system = self._application.find(RemoteSystem, key)
@@ -264,19 +269,23 @@ class Systems:
     def _answer(
         self, system: RemoteSystem, status: int = 200, secret: str | None = None
     ) -> Response:
-        breakers = self._questions.breakers(system.domain)
-        shown = _shown(system, breakers, self._questions.queued(system.domain))
+        shown = _shown(system, self._standing(system.domain))
         if secret is not None:
             shown["secret"] = secret
         return of(system, shown, status)
 
 
-def _shown(
-    system: RemoteSystem,
-    breakers: dict[str, dict[str, Any]],
-    queued: dict[str, dict[str, dict[str, int]]],
-) -> dict[str, Any]:
-    return {
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """How the systems of a domain are doing, by their names."""
+
+    breakers: dict[str, dict[str, Any]]
+    queued: dict[str, dict[str, dict[str, int]]]
+    peers: dict[str, dict[str, Any]]
+
+
+def _shown(system: RemoteSystem, standing: _Standing) -> dict[str, Any]:
+    shown = {
         "name": system.name,
         "domain": system.domain,
         "connector": system.connector,
@@ -284,8 +293,11 @@ def _shown(
         "settings": system.settings,
         "state": system.state,
         "fault": system.fault,
-        "breaker": breakers.get(system.name),
-        "queues": queued.get(system.name, {"inbound": {}, "outbound": {}}),
+        "breaker": standing.breakers.get(system.name),
+        "queues": standing.queued.get(system.name, {"inbound": {}, "outbound": {}}),
         "version": system.version,
         "changed_at": system.modified_on,
     }
+    if system.connector == NODE:
+        shown["peer"] = standing.peers.get(system.name)
+    return shown

@@ -29,10 +29,21 @@ ORDER BY t.application_name
 """
 
 
+PEERS = """
+SELECT system, heard_at, said ->> 'state' AS state, said -> 'knows' AS knows
+FROM peers WHERE domain = %(domain)s
+"""
+
+
 class SystemQuestions(Questions):
     def breakers(self, domain: str) -> dict[str, Row]:
         """The breaker of each failing system, by the system's name."""
         rows = self._ask(BREAKERS, {"domain": domain})
+        return {row.pop("system"): row for row in rows}
+
+    def peers(self, domain: str) -> dict[str, Row]:
+        """What linked nodes said of themselves last, by the system's name."""
+        rows = self._ask(PEERS, {"domain": domain})
         return {row.pop("system"): row for row in rows}
 
     def queued(self, domain: str) -> dict[str, dict[str, dict[str, int]]]:
