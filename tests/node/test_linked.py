@@ -146,3 +146,38 @@ def test_a_node_is_given_no_file_that_it_was_not_told_of(
     system = globex.application.configuration.refresh().system("top", "acme")
     assert system is not None
     assert isinstance(globex.connect(system).fetch(sha256, 0), Missing)
+
+
+def test_automations_that_answer_each_other_end_in_an_open_conflict(
+    linked: tuple[Hub, Hub],
+) -> None:
+    acme, globex = linked
+    acme.edit("T1", title="Printer", state="new")
+    settle(acme, globex)
+    (copy,) = globex.desk.records
+    answers = {"new": "open", "open": "new"}
+    acme.edit("T1", state="open")
+    for _ in range(40):
+        settle(acme, globex)
+        before = len(acme.desk.writes) + len(globex.desk.writes)
+        for hub, ticket in ((globex, copy), (acme, "T1")):
+            state = hub.desk.records[ticket]["state"]
+            hub.edit(ticket, state=answers[state])
+            settle(acme, globex)
+        if len(acme.desk.writes) + len(globex.desk.writes) == before:
+            break
+    else:
+        raise AssertionError("they answer each other without end")
+    policies = [
+        policy
+        for hub in linked
+        for policy in hub.ask(
+            "SELECT convert_from(state, 'UTF8')::jsonb ->> 'policy' FROM rps_events"
+            " WHERE topic = 'conflict.opened'"
+        )
+    ]
+    assert policies
+    assert set(policies) == {("oscillation",)}
+    acme.edit("T1", note="all else goes on")
+    settle(acme, globex)
+    assert globex.desk.records[copy]["note"] == "all else goes on"
