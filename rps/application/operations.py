@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from rps.application.lane_commands import LaneBusy, NotFound, NotOpen
+from rps.application.memberships import Memberships, RecordTaken
 from rps.domain.conflicts import ConflictUnknown
-from rps.domain.correlation import Correlation
 from rps.domain.flow import MappingRefused
 from rps.domain.replay import Replay
-from rps.log.append import Append, Appended, Fence
 from rps.projections.conflict_questions import ConflictQuestions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable
     from datetime import datetime
 
     from rps.application import RemoteProcessSync
-    from rps.domain.aggregate import Event
+    from rps.application.lane_commands import Leases
     from rps.domain.conflicts import Keep
+    from rps.domain.correlation import Correlation
     from rps.projections.lookup import (
         QueuedChange,
         QueuedMessage,
@@ -27,19 +28,17 @@ if TYPE_CHECKING:
     )
     from rps.projections.questions import Row
 
+__all__ = [
+    "LaneBusy",
+    "NotFound",
+    "NotOpen",
+    "Operations",
+    "RecordTaken",
+    "ReplayTooLarge",
+    "ValueRefused",
+]
+
 LANES_MAX = 10_000
-
-
-class NotFound(LookupError):
-    """Nothing of that name exists within the caller's reach."""
-
-
-class LaneBusy(Exception):
-    """Somebody is working on this very entry now; ask again in a moment."""
-
-
-class NotOpen(Exception):
-    """The entry is settled: it was processed or skipped before."""
 
 
 class ValueRefused(ValueError):
@@ -50,24 +49,11 @@ class ReplayTooLarge(ValueError):
     """The selection reaches more lanes than one replay takes; narrow it."""
 
 
-class Leases(Protocol):
-    """Holding one lane at a time."""
-
-    def claim(self, correlation_id: UUID, direction: str, member: str) -> int | None:
-        """The epoch of this lane; None while somebody else holds it."""
-        ...
-
-    def give_back(self, lanes: Sequence[tuple[UUID, str, str, int, float]]) -> None:
-        """Let go of (correlation, direction, member, epoch); due again in seconds."""
-        ...
-
-
-class Operations:
-    """Commands on queued entries, each under its lane's lease."""
+class Operations(Memberships):
+    """Commands on queued entries and correlations, each under its lane's lease."""
 
     def __init__(self, application: RemoteProcessSync, leases: Leases) -> None:
-        self._application = application
-        self._leases = leases
+        super().__init__(application, leases)
         self._conflicts = ConflictQuestions(application.datastore)
 
     def retry_message(
@@ -293,41 +279,6 @@ class Operations:
         if change.status not in allowed:
             raise NotOpen(f"the change is {change.status}")
         return change
-
-    def _on_lane(
-        self,
-        correlation_id: UUID,
-        direction: str,
-        member: str,
-        tell: Callable[[Correlation], object],
-    ) -> None:
-        """Say something to a correlation while nobody else works on this lane."""
-        epoch = self._leases.claim(correlation_id, direction, member)
-        if epoch is None and self._application.lookup.has_lane(
-            correlation_id, direction, member
-        ):
-            raise LaneBusy(f"{correlation_id} {member}".strip())
-        fence = (
-            None if epoch is None else Fence(correlation_id, direction, member, epoch)
-        )
-        try:
-            events = self._told(correlation_id, tell)
-        except BaseException:
-            if fence is not None:
-                self._leases.give_back([(*fence[:4], 0.0)])
-            raise
-        outcome = self._application.recorder.append([Append(events, fence)])[0]
-        if not isinstance(outcome, Appended):
-            raise outcome
-
-    def _told(
-        self, correlation_id: UUID, tell: Callable[[Correlation], object]
-    ) -> Sequence[Event]:
-        correlation = self._application.find(Correlation, correlation_id)
-        if correlation is None:
-            raise NotFound(f"no correlation {correlation_id}")
-        tell(correlation)
-        return cast("Sequence[Event]", correlation.collect_events())
 
 
 def _planned(lane: TouchedLane) -> dict[str, Any]:

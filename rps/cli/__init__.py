@@ -20,6 +20,7 @@ COMMANDS = {
     "doctor": "rps.cli.doctor:doctor",
     "status": "rps.cli.status:status",
     "rebuild": "rps.cli.rebuild:rebuild",
+    "correlation": "rps.cli.correlations:correlation",
     "conflict": "rps.cli.conflicts:conflict",
     "replay": "rps.cli.replays:replay",
     "audit": "rps.cli.audit:audit",

@@ -13,6 +13,7 @@ from rps.application.operations import (
     LaneBusy,
     NotFound,
     NotOpen,
+    RecordTaken,
     ReplayTooLarge,
     ValueRefused,
 )
@@ -46,6 +47,7 @@ ENDINGS: tuple[tuple[type[Exception], Exit, str], ...] = (
     (AggregateNotFoundError, Exit.NOT_FOUND, "nothing is known of {error}"),
     (LaneBusy, Exit.FAILED, "somebody works on {error} now: try again in a moment"),
     (NotOpen, Exit.FAILED, "{error}"),
+    (RecordTaken, Exit.FAILED, "{error}"),
     (ReplayTooLarge, Exit.FAILED, "{error}"),
     (ValueRefused, Exit.USAGE, "{error}"),
     (ReplayEnded, Exit.FAILED, "the replay was {error} before"),

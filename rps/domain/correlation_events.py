@@ -41,14 +41,17 @@ class CorrelationLinked(Event):
     record_revision: str | None
 
     def apply(self, aggregate: CorrelationState) -> None:
+        parted = aggregate.unlinked.pop(self.member, None)
+        if parted is not None:
+            aggregate.links[self.member] = parted
+            if parted.record_id != self.record_id:
+                aggregate.forget_files(self.member)
         link = aggregate.links.get(self.member)
         if link is None or link.record_id not in (None, self.record_id):
             link = aggregate.links[self.member] = Link()
         link.system, link.table = self.system, self.table
         link.record_id = self.record_id
         link.revision = self.record_revision or link.revision
-        if aggregate.unlinked.pop(self.member, self.record_id) != self.record_id:
-            aggregate.forget_files(self.member)
 
 
 class CorrelationUnlinked(Event):
@@ -66,8 +69,9 @@ class CorrelationUnlinked(Event):
     actor: str
 
     def apply(self, aggregate: CorrelationState) -> None:
-        aggregate.links.pop(self.member, None)
-        aggregate.unlinked[self.member] = self.record_id
+        link = aggregate.links.pop(self.member, None) or Link()
+        link.record_id, link.revision, link.waived = self.record_id or None, None, {}
+        aggregate.unlinked[self.member] = link
         for key in [key for key in aggregate.held if key[0] == self.member]:
             del aggregate.held[key]
 

@@ -70,7 +70,7 @@ class Membership(Conflicts):
         each = definition.members.get(member)
         if each is None:
             raise MemberUnknown(f"{definition.process_event} has no member {member}")
-        if record_id := self.unlinked[member]:
+        if record_id := self.unlinked[member].record_id:
             self.happened(
                 events.CorrelationLinked,
                 now,

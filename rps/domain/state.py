@@ -200,8 +200,8 @@ class CorrelationState(Aggregate):
     attached_as: dict[tuple[str, str], str]
     held: dict[tuple[str, str], Held]
     conflicts: int
-    unlinked: dict[str, str]
-    """Members that take no part any more, and the id of the record each had, or ""."""
+    unlinked: dict[str, Link]
+    """Members that take no part any more, and what was known of them."""
 
     def start(self) -> None:
         self.definition = self.process_event = self.domain = ""

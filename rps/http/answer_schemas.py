@@ -107,6 +107,7 @@ _STATE: dict[str, Json] = {
             members=_list(_TEXT),
         )
     ),
+    "unlinked": _list(_TEXT),
     "pending": _list(_ANY_OBJECT),
 }
 

@@ -20,6 +20,7 @@ from rps.http.definitions import Definitions
 from rps.http.door import BODY_BYTES_MAX, SECURED, Door, raise_again
 from rps.http.errors import TABLE
 from rps.http.inputs import QueryRefused
+from rps.http.memberships import Memberships
 from rps.http.nodes import Nodes
 from rps.http.observability import Observability
 from rps.http.queues import Queues
@@ -55,6 +56,7 @@ def create_app(parts: Parts) -> Flask:
         "domains": Domains(parts),
         "accounts": Accounts(parts),
         "correlations": Correlations(parts),
+        "memberships": Memberships(parts),
         "queues": Queues(parts),
         "conflicts": Conflicts(parts),
         "attachments": Attachments(parts),

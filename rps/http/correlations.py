@@ -170,6 +170,7 @@ def _state(correlation: Correlation, position: int) -> dict[str, Any]:
             }
             for member, link in correlation.links.items()
         },
+        "unlinked": sorted(correlation.unlinked),
         "pending": [
             {
                 "message_id": message.message_id,

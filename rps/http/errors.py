@@ -20,6 +20,7 @@ from rps.application.operations import (
     LaneBusy,
     NotFound,
     NotOpen,
+    RecordTaken,
     ReplayTooLarge,
     ValueRefused,
 )
@@ -126,6 +127,11 @@ def _role_missing(error: RoleMissing) -> Problem:
 
 def _not_open(error: NotOpen) -> Problem:
     return Problem(409, "entry-settled", "The entry is not open", f"{error}.")
+
+
+def _record_taken(error: RecordTaken) -> Problem:
+    title = "The record belongs to another correlation"
+    return Problem(409, "record-taken", title, f"{error}.")
 
 
 def _message_unknown(_: MessageUnknown) -> Problem:
@@ -314,6 +320,7 @@ TABLE: Table = {
     ConnectorFixed: _connector_fixed,
     RoleMissing: _role_missing,
     NotOpen: _not_open,
+    RecordTaken: _record_taken,
     MessageUnknown: _message_unknown,
     LaneBusy: _lane_busy,
     LeaseLost: _lane_busy,

@@ -41,6 +41,7 @@ class Fold:
     def __init__(self) -> None:
         self.links: dict[tuple[Any, ...], Row] = {}
         self.unlinked: list[tuple[Any, ...]] = []
+        self.parted: dict[tuple[Any, ...], UUID] = {}
         self.revisions: dict[tuple[Any, ...], tuple[str, bool]] = {}
         self.intake: list[Row] = []
         self.inbound: dict[tuple[UUID, int], Row] = {}
@@ -57,6 +58,11 @@ class Fold:
         self, fences: Sequence[Fence]
     ) -> Iterator[tuple[str, Sequence[Any]]]:
         yield from _each(sql.DELETE_LINKS, sql.LINK_KEY_KINDS, self.unlinked)
+        yield from _each(
+            sql.INSERT_UNLINKED,
+            sql.UNLINKED_KINDS,
+            [(*record, correlation) for record, correlation in self.parted.items()],
+        )
         yield from _rows(sql.INSERT_LINKS, sql.LINK_COLUMNS, self.links.values())
         yield from _each(
             sql.MOVE_LINKS,

@@ -1,8 +1,9 @@
 """The views that decisions need, kept in the transaction of the append.
 
-`links`, `intake`, `inbound_queue`, `outbound_queue`, `lanes`. Events are folded to one
-write a row, then written set-wise; lane heads are computed from the queues, so the
-result does not depend on how events were grouped. Rebuilding uses this same code.
+`links`, `unlinked`, `intake`, `inbound_queue`, `outbound_queue`, `lanes`. Events are
+folded to one write a row, then written set-wise; lane heads are computed from the
+queues, so the result does not depend on how events were grouped. Rebuilding uses this
+same code.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["FILES", "INBOUND", "OUTBOUND", "TOPICS", "VIEWS", "InlineProjection"]
 
 VIEWS = (
-    *("links", "intake", "inbound_queue", "outbound_queue", "lanes"),
+    *("links", "unlinked", "intake", "inbound_queue", "outbound_queue", "lanes"),
     "message_attachments",
 )
 
@@ -139,6 +140,10 @@ def _unlinked(fold: Fold, _position: int, event: Any) -> None:
     fold.links.pop(key, None)
     fold.revisions.pop(key, None)
     fold.unlinked.append(key)
+    if event.record_id:
+        definition = known_uuid(event.definition)
+        record = (event.domain, definition, event.member, event.record_id)
+        fold.parted[record] = event.originator_id
 
 
 def _transmitted(fold: Fold, _position: int, event: Any) -> None:
@@ -232,7 +237,7 @@ def _replayed(fold: Fold, position: int, event: Any) -> None:
     )
 
 
-def _resolved(fold: Fold, position: int, event: Any) -> None:
+def _told(fold: Fold, position: int, event: Any) -> None:
     for place, message in enumerate(event.messages):
         fold.queue_message(
             position, place, event, message, change_id="", replay_id=None
@@ -246,9 +251,11 @@ _HANDLERS: dict[str, Callable[[Fold, int, Any], None]] = {
     "change.failed": _change_failed,
     "change.retried": _change_retried,
     "change.skipped": _change_skipped,
-    "conflict.resolved": _resolved,
+    "conflict.resolved": _told,
     "correlation.linked": _linked,
     "correlation.unlinked": _unlinked,
+    "correlation.relinked": _told,
+    "correlation.reactivated": _told,
     "message.transmitted": _transmitted,
     "message.received": _received,
     "message.acknowledged": _acknowledged,

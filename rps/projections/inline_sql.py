@@ -37,6 +37,14 @@ USING unnest(%b::text[], %b::uuid[], %b::text[]) AS g(domain, correlation_id, me
 WHERE (l.correlation_id, l.member) = (g.correlation_id, g.member)
   AND l.domain || '' = g.domain
 """
+# Whose a record was, so that it opens no correlation of its own.
+UNLINKED_KINDS: Kinds = ("text", "uuid", "text", "text", "uuid")
+INSERT_UNLINKED = """
+INSERT INTO unlinked (domain, definition, member, record_id, correlation_id)
+SELECT * FROM unnest(%b::text[], %b::uuid[], %b::text[], %b::text[], %b::uuid[])
+ON CONFLICT (domain, definition, member, record_id) DO UPDATE
+SET correlation_id = EXCLUDED.correlation_id
+"""
 # The same rule as `newer` in the domain: numbers only forward, others as they come.
 # `given`: one of the revisions folded into this one was no number, so what was there
 # before does not matter.

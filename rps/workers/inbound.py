@@ -101,9 +101,10 @@ SELECT 0, {Kind.CONFIGURED}, 0,
        (SELECT coalesce(max(notification_id), 0) FROM rps_events
         WHERE {CONFIGURATION}), '', NULL
 """  # noqa: S608 - constants of our own
-# Whose record a change is of that nobody has opened a correlation for here. Without an
-# owner: whether creates are under way at its member, begun before it was captured; the
-# record may be the one they make. Leases are few: found once, by their own index.
+# Whose record a change is of that nobody has opened a correlation for here, or was
+# until it was unlinked. Without an owner: whether creates are under way at its member,
+# begun before it was captured; the record may be the one they make. Leases are few:
+# found once, by their own index.
 OWNERS = """
 WITH held AS MATERIALIZED (
     SELECT head_message FROM lanes WHERE holder IS NOT NULL
@@ -123,8 +124,9 @@ WITH held AS MATERIALIZED (
     WHERE q.operation = 'create'
     GROUP BY 1, 2, 3, 4
 )
-SELECT u.place, l.correlation_id,
-       l.correlation_id IS NULL AND coalesce(m.since <= u.captured_at, false)
+SELECT u.place, coalesce(l.correlation_id, n.correlation_id),
+       coalesce(l.correlation_id, n.correlation_id) IS NULL
+       AND coalesce(m.since <= u.captured_at, false)
 FROM unnest(%b::text[], %b::uuid[], %b::text[], %b::text[], %b::text[],
             %b::timestamptz[])
      WITH ORDINALITY
@@ -135,6 +137,12 @@ LEFT JOIN LATERAL (
         = (u.domain, u.definition, u.member, u.record_id)
     LIMIT 1
 ) l ON true
+LEFT JOIN LATERAL (
+    SELECT x.correlation_id FROM unlinked x
+    WHERE (x.domain, x.definition, x.member, x.record_id)
+        = (u.domain, u.definition, u.member, u.record_id)
+    LIMIT 1
+) n ON true
 LEFT JOIN making m ON (m.domain, m.system, m.definition, m.member)
                     = (u.domain, u.system, u.definition, u.member)
 """

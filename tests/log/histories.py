@@ -247,13 +247,19 @@ class History:
             [
                 "correlation.deactivated",
                 "correlation.reactivated",
+                "correlation.relinked",
                 "conflict.recorded",
                 "conflict.opened",
                 "conflict.resolved",
             ]
         )
         about = {"base": 1e22, "mine": None, "theirs": ["x"], "member": "zenith"}
-        if topic == "conflict.resolved" and self._chance.random() < 0.5:
+        telling = {
+            "conflict.resolved",
+            "correlation.reactivated",
+            "correlation.relinked",
+        }
+        if topic in telling and self._chance.random() < 0.5:
             return [
                 self._event(
                     topic, record, messages=[self._message(record, "zenith")], **about
