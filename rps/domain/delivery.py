@@ -17,13 +17,18 @@ Operation = Literal["create", "update", "delete"]
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One comment or work note. `id` is unique within its origin."""
+    """One comment or work note. `id` is unique within its origin.
+
+    `operation`: "" for a new one; `update` where its text was changed, `delete` where
+    it was removed.
+    """
 
     id: str
     journal: str
     text: str
     author: str = ""
     written_at: str = ""
+    operation: str = ""
 
 
 @dataclass(frozen=True, slots=True)

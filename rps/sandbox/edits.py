@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from rps.domain.delivery import JournalEntry
 from rps.sandbox.attachments import Attachments
+from rps.sandbox.outbox import shown_entry
 from rps.sandbox.records import Record, RecordDeleted, Records
 
 if TYPE_CHECKING:
@@ -88,6 +89,36 @@ class Edits:
         with self._database.transaction() as connection:
             return Attachments(connection, table, record_id).get(file_id)
 
+    def edit_comment(
+        self, table: str, record_id: str, entry_id: str, text: str, user: str
+    ) -> dict[str, Any]:
+        """Give a journal entry another text; raises RecordMissing, RecordDeleted."""
+        return self._about_comment(table, record_id, entry_id, user, "update", text)
+
+    def delete_comment(
+        self, table: str, record_id: str, entry_id: str, user: str
+    ) -> dict[str, Any]:
+        """Remove a journal entry; raises RecordMissing, RecordDeleted."""
+        return self._about_comment(table, record_id, entry_id, user, "delete", "")
+
+    def _about_comment(
+        self,
+        table: str,
+        record_id: str,
+        entry_id: str,
+        user: str,
+        operation: str,
+        text: str,
+    ) -> dict[str, Any]:
+        with self._database.transaction() as connection:
+            records = Records(connection, self._now())
+            record = _editable(records, table, record_id)
+            held = records.comment(record, entry_id)
+            entry = replace(held, operation=operation, text=text)
+            written = records.change(record, {}, [entry])
+            self._outbox.put(connection, written, user)
+            return _shown(records, written.record)
+
     def delete(self, table: str, record_id: str, user: str) -> dict[str, Any]:
         """Mark a record deleted, once; raises RecordMissing."""
         with self._database.transaction() as connection:
@@ -135,7 +166,7 @@ def listed(record: Record) -> dict[str, Any]:
 
 
 def _shown(records: Records, record: Record) -> dict[str, Any]:
-    comments = [asdict(entry) for entry in records.comments(record)]
+    comments = [shown_entry(entry) for entry in records.comments(record)]
     attachments = [asdict(file) for file in records.attachments(record)]
     return {**listed(record), "comments": comments, "attachments": attachments}
 

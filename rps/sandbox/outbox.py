@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
+    from rps.domain.delivery import JournalEntry
     from rps.sandbox.database import Database
     from rps.sandbox.records import Written
 
@@ -58,7 +59,7 @@ class Outbox:
             "changed_by": user,
             "changed_at": record.updated_at,
             "external_id": record.external_id,
-            "entries": [asdict(entry) for entry in written.entries],
+            "entries": [_reported(entry) for entry in written.entries],
         }
         if written.attachments:
             change["attachments"] = [each.offered() for each in written.attachments]
@@ -117,3 +118,20 @@ def _unreported(row: sqlite3.Row) -> Unreported:
         attempts=row["attempts"],
         reason=row["reason"],
     )
+
+
+def shown_entry(entry: JournalEntry) -> dict[str, Any]:
+    """A journal entry as JSON."""
+    return {
+        "id": entry.id,
+        "journal": entry.journal,
+        "text": entry.text,
+        "author": entry.author,
+        "written_at": entry.written_at,
+    }
+
+
+def _reported(entry: JournalEntry) -> dict[str, Any]:
+    """As rps is told: an edit has another text, what is removed says so."""
+    deleted = {"deleted": True} if entry.operation == "delete" else {}
+    return shown_entry(entry) | deleted

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 
-from rps.sandbox.shapes import CommentSchema, EditSchema, NewRecordSchema
+from rps.sandbox.shapes import (
+    CommentEditSchema,
+    CommentSchema,
+    EditSchema,
+    NewRecordSchema,
+)
 from rps.sandbox.user_side import refuse_other_sites
 
 if TYPE_CHECKING:
@@ -26,6 +31,7 @@ REFRESH_SECONDS = 3
 _NEW_RECORD = NewRecordSchema()
 _EDIT = EditSchema()
 _COMMENT = CommentSchema()
+_COMMENT_EDIT = CommentEditSchema()
 _INTEGER = re.compile(r"-?[0-9]{1,15}")
 _SHOWN_BEFORE = "was."
 _FIELD = "field."
@@ -85,6 +91,8 @@ def page(name: str, edits: Edits, outbox: Outbox) -> Blueprint:
         new = _COMMENT.load({"text": form.get("text"), "user": form.get("user")})
         return _back_to(edits.comment(table, record_id, new["text"], new["user"]))
 
+    _comment_forms(blueprint, edits)
+
     @blueprint.post("/tickets/<table>/<record_id>/deletion")
     def delete(table: str, record_id: str) -> AnyResponse:
         return _back_to(
@@ -92,6 +100,23 @@ def page(name: str, edits: Edits, outbox: Outbox) -> Blueprint:
         )
 
     return blueprint
+
+
+def _comment_forms(blueprint: Blueprint, edits: Edits) -> None:
+    path = "/tickets/<table>/<record_id>/comments/<entry_id>"
+
+    @blueprint.post(path)
+    def edit_comment(table: str, record_id: str, entry_id: str) -> AnyResponse:
+        form = request.form
+        text = form.get("text", "").replace("\r\n", "\n")
+        new = _COMMENT_EDIT.load({"text": text, "user": form.get("user")})
+        about = (table, record_id, entry_id)
+        return _back_to(edits.edit_comment(*about, new["text"], new["user"]))
+
+    @blueprint.post(f"{path}/deletion")
+    def delete_comment(table: str, record_id: str, entry_id: str) -> AnyResponse:
+        user = request.form.get("user", "user")
+        return _back_to(edits.delete_comment(table, record_id, entry_id, user))
 
 
 def _pattern(records: Sequence[Record]) -> Mapping[str, Any]:

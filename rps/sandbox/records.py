@@ -132,6 +132,13 @@ class Records:
         """Return the record's files in the order they came."""
         return Attachments(self._connection, record.table, record.record_id).all()
 
+    def comment(self, record: Record, entry_id: str) -> JournalEntry:
+        """Return a journal entry of the record; raises RecordMissing."""
+        for entry in self.comments(record):
+            if entry.id == entry_id:
+                return entry
+        raise RecordMissing(f"{record.record_id} has no comment {entry_id}")
+
     def create(
         self,
         table: str,
@@ -165,7 +172,7 @@ class Records:
                 "now": self._now,
             },
         )
-        new = tuple(entry for entry in entries if self._append(record, entry))
+        new = tuple(entry for entry in entries if self._journal(record, entry))
         return Written(
             *("create", record, True, fields, {}, new, self._attached(record, files))
         )
@@ -177,15 +184,15 @@ class Records:
         entries: Iterable[JournalEntry] = (),
         files: Iterable[File] = (),
     ) -> Written:
-        """Set `fields`, append `entries`, attach or remove `files`; what is so already
-        changes nothing."""
+        """Set `fields`; append, change or remove `entries` and `files`; what is so
+        already changes nothing."""
         changed = {
             name: value
             for name, value in fields.items()
             if name not in record.fields or _differ(record.fields[name], value)
         }
         before = {name: record.fields.get(name) for name in changed}
-        new = tuple(entry for entry in entries if self._append(record, entry))
+        new = tuple(entry for entry in entries if self._journal(record, entry))
         attached = self._attached(record, files)
         if not changed and not new and not attached:
             return Written("update", record, changed=False, fields={}, before={})
@@ -251,6 +258,37 @@ class Records:
     def _attached(self, record: Record, files: Iterable[File]) -> tuple[File, ...]:
         attachments = Attachments(self._connection, record.table, record.record_id)
         return tuple(file for file in files if attachments.put(file))
+
+    def _journal(self, record: Record, entry: JournalEntry) -> bool:
+        """Whether the entry says anything that was not so already."""
+        match entry.operation:
+            case "delete":
+                return self._remove(record, entry)
+            case "update":
+                return self._rewrite(record, entry)
+        return self._append(record, entry)
+
+    def _rewrite(self, record: Record, entry: JournalEntry) -> bool:
+        """Give an entry another text; one that is not there is appended."""
+        rewritten = self._connection.execute(
+            "UPDATE comments SET text = :text WHERE table_name = :table"
+            " AND record_id = :record_id AND id = :id AND text <> :text",
+            {
+                "table": record.table,
+                "record_id": record.record_id,
+                "id": entry.id,
+                "text": entry.text,
+            },
+        )
+        return rewritten.rowcount == 1 or self._append(record, entry)
+
+    def _remove(self, record: Record, entry: JournalEntry) -> bool:
+        removed = self._connection.execute(
+            "DELETE FROM comments WHERE table_name = :table"
+            " AND record_id = :record_id AND id = :id",
+            {"table": record.table, "record_id": record.record_id, "id": entry.id},
+        )
+        return removed.rowcount == 1
 
     def _append(self, record: Record, entry: JournalEntry) -> bool:
         appended = self._connection.execute(

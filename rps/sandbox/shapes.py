@@ -71,6 +71,7 @@ class _EntrySchema(Schema):
     text = fields.String(required=True, validate=Length(max=TEXT_CHARACTERS_MAX))
     author = fields.String(load_default="", validate=Length(max=200))
     written_at = fields.String(load_default="", validate=Length(max=40))
+    operation = fields.String(load_default="", validate=OneOf(("update", "delete")))
 
     @post_load
     def build(self, loaded: dict[str, Any], **_: Any) -> JournalEntry:
@@ -191,6 +192,16 @@ class EditSchema(Schema):
         unknown = RAISE
 
     values = Scalars(data_key="fields", required=True)
+    user = fields.String(load_default="user", validate=_name)
+
+
+class CommentEditSchema(Schema):
+    """An own user's other words for a journal entry."""
+
+    class Meta:
+        unknown = RAISE
+
+    text = fields.String(required=True, validate=_text)
     user = fields.String(load_default="user", validate=_name)
 
 

@@ -10,7 +10,12 @@ from flask import Blueprint, Response, request
 
 from rps.sandbox.answers import CrossSite, answer, decoded
 from rps.sandbox.edits import listed
-from rps.sandbox.shapes import CommentSchema, EditSchema, NewRecordSchema
+from rps.sandbox.shapes import (
+    CommentEditSchema,
+    CommentSchema,
+    EditSchema,
+    NewRecordSchema,
+)
 
 if TYPE_CHECKING:
     from rps.sandbox.edits import Edits
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
 _NEW_RECORD = NewRecordSchema()
 _EDIT = EditSchema()
 _COMMENT = CommentSchema()
+_COMMENT_EDIT = CommentEditSchema()
 
 
 def user_side(edits: Edits, inbound: Inbound, outbox: Outbox) -> Blueprint:
@@ -64,8 +70,24 @@ def user_side(edits: Edits, inbound: Inbound, outbox: Outbox) -> Blueprint:
         )
         return _shown(shown, HTTPStatus.CREATED)
 
+    _comment_routes(blueprint, edits)
     _queue_routes(blueprint, inbound, outbox)
     return blueprint
+
+
+def _comment_routes(blueprint: Blueprint, edits: Edits) -> None:
+    path = "/records/<table>/<record_id>/comments/<entry_id>"
+
+    @blueprint.patch(path)
+    def edit_comment(table: str, record_id: str, entry_id: str) -> Response:
+        new = _COMMENT_EDIT.load(decoded(request.get_data()))
+        about = (table, record_id, entry_id)
+        return _shown(edits.edit_comment(*about, new["text"], new["user"]))
+
+    @blueprint.delete(path)
+    def delete_comment(table: str, record_id: str, entry_id: str) -> Response:
+        user = request.args.get("user", "user")
+        return _shown(edits.delete_comment(table, record_id, entry_id, user))
 
 
 def _queue_routes(blueprint: Blueprint, inbound: Inbound, outbox: Outbox) -> None:

@@ -386,3 +386,29 @@ def test_a_batch_signed_by_another_has_no_effect(node: Node) -> None:
     answer = node.write_many([{"id": "a", **message()}], secret=OTHER_SECRET)
     assert answer.status_code == 401
     assert node.read("/rps/records/incident").json == []
+
+
+def test_an_entry_is_changed_and_removed_by_its_id(node: Node, client: Client) -> None:
+    node.write("m1", message(entries=[comment("e1"), comment("e2", "Other")]))
+    edited = {**comment("e1", "Bye"), "operation": "update"}
+    removed = {**comment("e2", ""), "operation": "delete"}
+
+    answer = node.write("m2", message("update", entries=[edited, removed]))
+    again = node.write("m3", message("update", entries=[edited, removed]))
+
+    assert (answer.json["revision"], again.json["revision"]) == ("2", "2")
+    held = client.get("/records/incident/INC0000001").json["comments"]
+    assert [(c["id"], c["text"]) for c in held] == [("e1", "Bye")]
+
+
+def test_a_changed_entry_that_is_not_there_is_added(node: Node, client: Client) -> None:
+    node.write("m1", message())
+    edited = {**comment("e1", "Bye"), "operation": "update"}
+    node.write("m2", message("update", entries=[edited]))
+    held = client.get("/records/incident/INC0000001").json["comments"]
+    assert [(c["id"], c["text"]) for c in held] == [("e1", "Bye")]
+
+
+def test_an_entry_of_an_unknown_kind_is_refused(node: Node) -> None:
+    wrong = {**comment("e1"), "operation": "merge"}
+    assert node.write("m1", message(entries=[wrong])).status_code == 422

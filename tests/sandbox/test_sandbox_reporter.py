@@ -86,6 +86,29 @@ def test_a_change_says_what_who_and_what_was_before(
     assert system.outbox.entries() == []
 
 
+def test_an_edited_or_removed_comment_is_reported_by_its_id(
+    system: TicketSystem, listener: Listener
+) -> None:
+    made = system.edits.create("incident", {}, "ann", "Help")
+    entry = made["comments"][0]["id"]
+    about = ("incident", "INC0000001", entry)
+    system.edits.edit_comment(*about, "Thanks", "ann")
+    system.edits.edit_comment(*about, "Thanks", "ann")  # says nothing new
+    system.edits.delete_comment(*about, "ann")
+
+    with reporter(system, listener):
+        listener.wait_for(lambda heard: len(heard.heard) == 3)
+
+    _, edited, removed = (change["entries"][0] for change in listener.heard)
+    assert (edited["id"], edited["text"], "deleted" in edited) == (
+        entry,
+        "Thanks",
+        False,
+    )
+    assert (removed["id"], removed["deleted"]) == (entry, True)
+    assert {"operation"} & (edited.keys() | removed.keys()) == set()
+
+
 def test_edits_made_while_rps_was_down_are_reported_in_order_when_it_is_back(
     system: TicketSystem,
 ) -> None:

@@ -183,3 +183,43 @@ def test_settings_complain_about_everything_at_once(tmp_path: Path) -> None:
 
     for named in ("host", "secrets", "report_url", "report_token"):
         assert named in str(caught.value)
+
+
+def test_a_user_edits_and_removes_a_comment(client: Client) -> None:
+    path = f"/records/incident/{created(client)}"
+    client.post(f"{path}/comments", json={"text": "On it", "user": "bob"})
+    made = client.post(f"{path}/comments", json={"text": "Me too", "user": "ann"})
+    first, second = (comment["id"] for comment in made.json["comments"])
+
+    edited = client.patch(
+        f"{path}/comments/{first}", json={"text": "Done", "user": "bob"}
+    )
+    removed = client.delete(f"{path}/comments/{second}?user=ann")
+
+    assert [c["text"] for c in edited.json["comments"]] == ["Done", "Me too"]
+    assert [(c["text"], c["author"]) for c in removed.json["comments"]] == [
+        ("Done", "bob")
+    ]
+    assert removed.json["revision"] == 5
+    assert client.delete(f"{path}/comments/{second}").status_code == 404
+    assert client.patch(f"{path}/comments/x", json={"text": "y"}).status_code == 404
+    empty = client.patch(f"{path}/comments/{first}", json={"text": ""})
+    assert empty.status_code == 422
+
+
+def test_comments_are_edited_and_removed_on_the_page(client: Client) -> None:
+    record = created(client)
+    made = client.post(f"/records/incident/{record}/comments", json={"text": "On <it>"})
+    entry = made.json["comments"][0]["id"]
+    path = f"/tickets/incident/{record}"
+    shown = client.get(path).text
+    assert f'action="{path}/comments/{entry}"' in shown
+    assert f'formaction="{path}/comments/{entry}/deletion"' in shown
+
+    form = {"text": "Line\r\nbreak", "user": "ann"}
+    assert client.post(f"{path}/comments/{entry}", data=form).status_code == 303
+    held = client.get(f"/records/incident/{record}").json
+    assert held["comments"][0]["text"] == "Line\nbreak"
+    gone = client.post(f"{path}/comments/{entry}/deletion", data=form)
+    assert gone.status_code == 303
+    assert client.get(f"/records/incident/{record}").json["comments"] == []
