@@ -23,6 +23,7 @@ TEXT_CHARACTERS = 48
 LINKED = """
 SELECT DISTINCT correlation_id FROM links WHERE record_id = %(record_id)s LIMIT 2
 """
+ENTRIES = {"": "comment", "update": "edited comment", "delete": "removed comment"}
 STYLES = {"change": "cyan", "message": "green", "conflict": "magenta"}
 ALARMING = ("failed", "parked", "refused")
 
@@ -96,7 +97,7 @@ def _captured(event: Any) -> str:
     who = event.changed_by or event.account or "rps"
     verb = {"create": "created", "update": "changed", "delete": "deleted"}
     parts = _differences(event.before, event.fields)
-    parts += [f"{entry['journal']}: {_shown(entry['text'])}" for entry in event.entries]
+    parts += [f"{entry['journal']}: {_entry(entry)}" for entry in event.entries]
     parts += [_file(each) for each in event.attachments]
     what = "; ".join(parts)
     said = f"{who} {verb[event.operation]} {event.record_id}"
@@ -136,9 +137,19 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[st
 
 def _accepted(event: Any) -> str:
     told_to = ", ".join(message["member"] for message in event.messages)
-    shared = ", ".join([*event.values, *(["comment"] if event.entries else [])])
+    shared = ", ".join([*event.values, *_journals(event.entries)])
     what = f"version {event.version} shared: {shared}" if shared else "nothing new"
     return f"{what}; to be told: {told_to or 'nobody'}"
+
+
+def _entry(entry: dict[str, Any]) -> str:
+    return "(removed)" if entry.get("deleted") else _shown(entry["text"])
+
+
+def _journals(entries: list[dict[str, Any]]) -> list[str]:
+    """What became of journal entries, each kind once."""
+    kinds = {entry.get("operation", "") for entry in entries}
+    return [words for kind, words in ENTRIES.items() if kind in kinds]
 
 
 def _conflict(event: Any) -> str:

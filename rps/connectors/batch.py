@@ -86,7 +86,8 @@ def as_answer(receipt: dict[str, Any], seconds: float) -> Answer:
 
 
 def entries_of(write: Write) -> list[dict[str, Any]]:
-    """What is not known of who wrote an entry, and when, is an empty text."""
+    """What is not known of who wrote an entry, and when, is an empty text. A new entry
+    says nothing of what it is: receivers of old know no other."""
     return [
         {
             "id": entry.id,
@@ -95,6 +96,8 @@ def entries_of(write: Write) -> list[dict[str, Any]]:
             "author": entry.author,
             "written_at": entry.written_at,
         }
+        | ({"operation": entry.operation} if entry.operation else {})
+        | ({"yours": True} if entry.yours else {})
         for entry in write.entries
     ]
 

@@ -117,16 +117,39 @@ class JournalMap:
     """A shared journal at one member; `visibility` is who reads it over there. `prefix`
     goes before each entry that is written there: `{author}` and `{written_at}` in it
     are the entry's own.
+
+    `edits`: entries can be changed and removed there. `earlier_entries`: a record that
+    comes to be shared gets the entries of before.
     """
 
     shared: str
     journal: str
     visibility: Visibility
     prefix: str = ""
+    edits: bool = False
+    earlier_entries: bool = False
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether it has to be known which entries are there, and in which version."""
+        return self.edits or self.earlier_entries
+
+    def prefix_of(self, entry: Mapping[str, Any]) -> str:
+        """What goes before the text of an entry."""
+        said = self.prefix.replace("{author}", entry.get("author") or "?")
+        return said.replace("{written_at}", entry.get("written_at") or "?")
 
     def to_document(self) -> dict[str, Any]:
-        document = {"journal": self.journal, "visibility": self.visibility}
-        return document | ({"prefix": self.prefix} if self.prefix else {})
+        document: dict[str, Any] = {
+            "journal": self.journal,
+            "visibility": self.visibility,
+        }
+        if self.prefix:
+            document["prefix"] = self.prefix
+        for name in ("edits", "earlier_entries"):
+            if getattr(self, name):
+                document[name] = True
+        return document
 
 
 @dataclass(frozen=True, slots=True)

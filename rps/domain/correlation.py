@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rps.domain import attachments, between_nodes, events, flow, plan
 from rps.domain.aggregate import identity, records
-from rps.domain.membership import Membership
+from rps.domain.hearing import Hearing
 from rps.domain.merge import Merge, Sighting, Terms, merge, obey
 from rps.domain.plan import Case, Verdict
 from rps.domain.queued import MessageUnknown
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rps.domain.aggregate import Event
     from rps.domain.agreement import Definition
     from rps.domain.events import ChangeCaptured
+    from rps.domain.journal import Heard
 
 __all__ = ["HOPS_MAX", "READ_SOURCES", "Correlation", "MessageUnknown"]
 
@@ -32,7 +33,7 @@ READ_SOURCES = ("read_back", "poll")
 """Changes that are the whole record as it was read, not what was reported of it."""
 
 
-class Correlation(Membership):
+class Correlation(Hearing):
     """One shared record. All commands are handed `now` and decide without I/O.
 
     A member's changes are judged only while none of its messages is under way or
@@ -62,12 +63,12 @@ class Correlation(Membership):
             return
         try:
             seen = sighting(case)
-            entries = self._new_entries(case)
+            heard = self._heard(case, seen.stamp)
         except flow.MappingRefused as refused:
             self._fail(case, refused)
             self._park_moved(case, str(refused))
             return
-        self._decide(case, seen, entries)
+        self._decide(case, seen, heard)
 
     def move(
         self, captured: ChangeCaptured, sequence: int, owner: UUID, now: datetime
@@ -94,30 +95,7 @@ class Correlation(Membership):
             return f"not linked: the member's record here is {link.record_id}"
         return ""
 
-    def _new_entries(self, case: Case) -> list[dict[str, Any]]:
-        """Entries nobody has shared yet. One that we wrote comes back under the id we
-        gave it (but from a node, which sends its own only), one of the member's own
-        under an id of its own."""
-        captured = case.captured
-        arrived = {
-            f"{captured.member}:{entry['id']}": entry
-            for entry in captured.entries
-            if entry["id"] not in self.entry_ids
-            or captured.source == between_nodes.NODE
-        }
-        return flow.inbound_entries(
-            case.member,
-            case.definition,
-            [
-                {**entry, "id": key}
-                for key, entry in arrived.items()
-                if key not in self.entry_ids
-            ],
-        )
-
-    def _decide(
-        self, case: Case, seen: Sighting, entries: list[dict[str, Any]]
-    ) -> None:
+    def _decide(self, case: Case, seen: Sighting, heard: Heard) -> None:
         member, definition = case.member, case.definition
         link = self.links.get(member.name) or Link()
         if case.captured.if_match is not None:
@@ -130,14 +108,16 @@ class Correlation(Membership):
                 self.waiting(member.name),
             )
             result = merge(self.fields, link, seen, terms)
+        result.conflicts += heard.conflicts
+        result.late += heard.late
         complete = _is_complete(case, link)
         self._open(case)
         self._tell_conflicts(case, result)
         taken = attachments.taken(self, case)
-        entries = [*entries, *taken.notes]
-        version = self.shared_version + 1 if result.values else self.shared_version
+        entries = [*heard.entries, *taken.notes]
+        version = self.shared_version + bool(result.values or heard.has_edits)
         agreed = {name: v or version for name, v in result.agreed.items()}
-        verdict = Verdict(result, entries, version, agreed, taken)
+        verdict = Verdict(result, entries, version, agreed, taken, heard.back)
         messages = plan.messages(self, case, verdict)
         if result.values or entries or messages or taken.files:
             self._accept(case, verdict, messages, complete=complete)
@@ -286,8 +266,9 @@ class Correlation(Membership):
             if pending.failed == RECEIVED:
                 continue
             kept = plan.still_to_send(self, pending, verdict)
+            entries = plan.entries_to_send(self, pending)
             is_gone = self.links[pending.member].deleted
-            carries = pending.entries or pending.attachments
+            carries = entries or pending.attachments
             if is_gone or not (kept or carries):
                 self.happened(
                     events.MessageSkipped,
@@ -300,6 +281,7 @@ class Correlation(Membership):
                 )
             elif (
                 len(kept) < len(pending.fields)
+                or len(entries) < len(pending.entries)
                 or pending.failed == "moved"
                 or pending.operation == "create"
             ):
@@ -325,7 +307,7 @@ class Correlation(Membership):
             operation=operation,
             fields={name: pending.fields[name] for name in kept},
             versions={name: pending.versions[name] for name in kept},
-            entries=pending.entries,
+            entries=plan.entries_to_send(self, pending),
             origin=pending.origin,
             hop=pending.hop,
             definition_revision=case.revision,

@@ -71,6 +71,7 @@ class CorrelationUnlinked(Event):
     def apply(self, aggregate: CorrelationState) -> None:
         link = aggregate.links.pop(self.member, None) or Link()
         link.record_id, link.revision, link.waived = self.record_id or None, None, {}
+        link.since = self.originator_version
         aggregate.unlinked[self.member] = link
         for key in [key for key in aggregate.held if key[0] == self.member]:
             del aggregate.held[key]

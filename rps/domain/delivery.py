@@ -20,7 +20,7 @@ class JournalEntry:
     """One comment or work note. `id` is unique within its origin.
 
     `operation`: "" for a new one; `update` where its text was changed, `delete` where
-    it was removed.
+    it was removed. `yours`: the id is the one that its own system gave it.
     """
 
     id: str
@@ -29,6 +29,7 @@ class JournalEntry:
     author: str = ""
     written_at: str = ""
     operation: str = ""
+    yours: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,10 +236,16 @@ def _field_map(shared: str, section: Section) -> FieldMap:
 def _journal_map(
     shared: str, section: Section, journal: SharedJournal | None
 ) -> JournalMap:
-    section.only("journal", "visibility", "prefix")
+    section.only("journal", "visibility", "prefix", "edits", "earlier_entries")
     name = section.text("journal", REMOTE_NAME)
     visibility = section.optional_word("visibility", VISIBILITIES)
     if visibility is None:
         visibility = seen_by(name, journal.visibility if journal else "internal")
-    prefix = section.optional_text("prefix", PREFIX) or ""
-    return JournalMap(shared, name, visibility, prefix)
+    return JournalMap(
+        shared,
+        name,
+        visibility,
+        prefix=section.optional_text("prefix", PREFIX) or "",
+        edits=section.flag("edits", default=False),
+        earlier_entries=section.flag("earlier_entries", default=False),
+    )

@@ -184,7 +184,13 @@ class ChangeAccepted(Event):
             self.record_revision,
             complete=self.complete,
         )
-        aggregate.entry_ids.update(entry["id"] for entry in self.entries)
+        if self.entries:
+            aggregate.hear(
+                self.member,
+                self.record_revision,
+                self.entries,
+                self.originator_version,
+            )
         for message in self.messages:
             aggregate.expect(Pending.of(message))
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from rps.domain.canonical import READERS, Unreadable, instant
 from rps.domain.delivery import Attachment, JournalEntry
+from rps.domain.merge import DRIFT_MAX_MILLISECONDS
 from rps.domain.problem import listed, shown
 from rps.domain.visibility import leaks
 
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Entry = dict[str, Any]
-"""A journal entry as events keep it: `{id, journal, text, author, written_at}`."""
+"""A journal entry as events keep it: `{id, journal, text, author, written_at}`, and
+what else `rps.domain.journal` says of it."""
 
 
 class MappingRefused(ValueError):
@@ -162,7 +164,8 @@ def shared_entries_for(member: Member, entries: Iterable[Entry]) -> list[Entry]:
 def outbound_entries(
     member: Member, definition: Definition, entries: Iterable[Entry]
 ) -> tuple[JournalEntry, ...]:
-    """Shared entries in the member's journals, ready to be written.
+    """Shared entries in the member's journals, ready to be written; one of its own
+    goes by the id it has there, as its users wrote it.
 
     Raises MappingRefused for an internal note that customers would read there.
     """
@@ -172,13 +175,18 @@ def outbound_entries(
         if each is not None:
             if leaks(definition.journals[each.shared].visibility, each.visibility):
                 raise _leak(each.journal, each)
+            own, operation = f"{member.name}:", entry.get("operation", "")
+            is_own = bool(operation) and entry["id"].startswith(own)
+            is_plain = is_own or operation == "delete"
             written.append(
                 JournalEntry(
-                    id=entry["id"],
+                    id=entry["id"].removeprefix(own) if is_own else entry["id"],
                     journal=each.journal,
-                    text=_prefixed(each.prefix, entry),
+                    text=("" if is_plain else each.prefix_of(entry)) + entry["text"],
                     author=entry.get("author", ""),
                     written_at=entry.get("written_at", ""),
+                    operation=operation,
+                    yours=is_own,
                 )
             )
     return tuple(written)
@@ -201,11 +209,15 @@ def outbound_attachments(files: Iterable[Mapping[str, Any]]) -> tuple[Attachment
     )
 
 
-def _prefixed(prefix: str, entry: Entry) -> str:
-    """The text as a system shows it that has no place for who wrote it and when."""
-    said = prefix.replace("{author}", entry.get("author") or "?")
-    said = said.replace("{written_at}", entry.get("written_at") or "?")
-    return f"{said}{entry['text']}"
+def believable(entry: Entry, captured_at: datetime) -> Entry:
+    """An entry cannot have been written long after we heard of it, whatever the clocks
+    there say."""
+    written = epoch_milliseconds(entry.get("written_at") or "")
+    latest = captured_at + timedelta(milliseconds=DRIFT_MAX_MILLISECONDS)
+    if written is None or written <= (latest - EPOCH) // timedelta(milliseconds=1):
+        return entry
+    said = latest.astimezone(UTC).isoformat(timespec="seconds")
+    return {**entry, "written_at": said.replace("+00:00", "Z")}
 
 
 def epoch_milliseconds(text: str) -> int | None:

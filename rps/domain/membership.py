@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rps.domain import events, plan
+from rps.domain import events, journal, plan
 from rps.domain.aggregate import identity_text
 from rps.domain.conflicts import Conflicts
 
@@ -132,14 +132,17 @@ class Membership(Conflicts):
     ) -> list[dict[str, Any]]:
         """A message for each member that lacks something. Ids follow from the moment:
         after a restore, nothing else would tell one relinking from another."""
-        told = []
+        told: list[dict[str, Any]] = []
         for member in members:
-            message = plan.owed_message(self, member, [])
+            message = plan.owed_message(self, member)
             if message is not None:
-                message_id = identity_text(
-                    why, str(self.id), member.name, now.isoformat()
-                )
-                told.append(
-                    {"message_id": message_id, **message, "origin": [], "hop": 0}
-                )
+                about = {
+                    "message_id": identity_text(
+                        why, str(self.id), member.name, now.isoformat()
+                    ),
+                    **message,
+                    "origin": [],
+                    "hop": 0,
+                }
+                told += journal.in_parts(about, member)
         return told

@@ -97,6 +97,8 @@ class MessageAcknowledged(Event):
             complete=self.complete,
         )
         message = aggregate.pending.pop(self.message_id, None)
+        if message is not None and message.entries:
+            aggregate.hold(self.member, self.record_revision, message.entries)
         if message is not None and message.attachments:
             aggregate.has_files(self.member, message)
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from rps.domain import attachments, flow
+from rps.domain import attachments, journal
 from rps.domain.aggregate import identity_text
 from rps.domain.attachments import Taken
 from rps.domain.state import DELETED, CorrelationState, Link, Pending
@@ -49,13 +49,15 @@ class Case:
 class Verdict:
     """What a judgement found: the merge, new journal entries, the version it makes,
     and for the sender which version of each field it turned out to hold. `taken`: its
-    files, and entries about them, which the sender is told as well."""
+    files, and entries about them, which the sender is told as well; `back`: other
+    entries that it is told."""
 
     merge: Merge
     entries: list[dict[str, Any]]
     version: int
     agreed: dict[str, int]
     taken: Taken = field(default_factory=Taken)
+    back: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def messages(
     for name, member in case.definition.members.items():
         if name == captured.member:
             changed = owed(state, member, standing, verdict.agreed)
-            notes = verdict.taken.notes
+            notes = [*verdict.taken.notes, *verdict.back]
             back = attachments.crossed(state, captured, verdict.taken.files)
             if not (changed or notes or back):
                 continue
@@ -100,18 +102,17 @@ def messages(
                 files=verdict.taken.files,
             )
         if message is not None:
-            planned.append(
-                {
-                    "message_id": _message_id(
-                        state.id, captured.member, captured.change_id, name
-                    ),
-                    **message,
-                    "origin": [*captured.origin, captured.member],
-                    "hop": captured.hop + 1,
-                    "changed_by": captured.changed_by,
-                    "changed_at": case.changed_at,
-                }
-            )
+            about = {
+                "message_id": _message_id(
+                    state.id, captured.member, captured.change_id, name
+                ),
+                **message,
+                "origin": [*captured.origin, captured.member],
+                "hop": captured.hop + 1,
+                "changed_by": captured.changed_by,
+                "changed_at": case.changed_at,
+            }
+            planned += journal.in_parts(about, member)
     return planned
 
 
@@ -172,13 +173,14 @@ def message_to(
     return _told(state, member, changed, entries, standing, released, files)
 
 
-def owed_message(
-    state: CorrelationState, member: Member, entries: list[dict[str, Any]]
-) -> dict[str, Any] | None:
+def owed_message(state: CorrelationState, member: Member) -> dict[str, Any] | None:
     """What brings `member` up to what is shared now, even if it is unlinked yet."""
     standing = Standing.after(state, {}, 0)
     changed = owed(state, member, standing, {})
     files = attachments.owed(state, member)
+    link = state.links.get(member.name)
+    is_known = link is not None and link.record_id is not None
+    entries = journal.earlier(state, member) if is_known else []
     if not (changed or entries or files):
         return None
     return _told(state, member, changed, entries, standing, files=files)
@@ -216,7 +218,11 @@ def _told(
                 (member.name, name) == released or (member.name, name) not in state.held
             )
         ]
-        told = flow.shared_entries_for(member, entries)
+        told = journal.told(state, member, entries)
+        if not is_known:
+            given = {entry["id"] for entry in told}
+            before = journal.earlier(state, member)
+            told = [*(e for e in before if e["id"] not in given), *told]
         if state.attached:
             files = attachments.to_tell(state, member, files, is_new=not is_known)
     if operation not in member.deliver or not (wanted or told or files):
@@ -249,4 +255,15 @@ def still_to_send(
         if verdict.agreed.get(name, -1) < version
         and (name not in verdict.merge.values or version == verdict.version)
         and (pending.member, name) not in state.held
+    ]
+
+
+def entries_to_send(state: CorrelationState, pending: Pending) -> list[dict[str, Any]]:
+    """What of a waiting message's entries its member has not made out of date."""
+    return [
+        entry
+        for entry in pending.entries
+        if (said := state.said.get(entry["id"])) is None
+        or said.member != pending.member
+        or entry.get("version", 1) >= said.version
     ]

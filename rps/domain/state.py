@@ -7,9 +7,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rps.domain.aggregate import Aggregate
+from rps.domain.entries import Said, Shown, digest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 Stamp = tuple[int, ...]
 
@@ -65,7 +66,8 @@ class Link:
 
     `revision` is the last one at which the whole record is known: what a conditional
     write may be computed against. `waived` are versions that will not be sent, because
-    their message was skipped.
+    their message was skipped. `entries` are known where it has to be followed which
+    ones are there; of those first shared up to the event `since` it is owed none.
     """
 
     system: str = ""
@@ -75,6 +77,8 @@ class Link:
     base: dict[str, Known] = field(default_factory=dict)
     agreed: dict[str, int] = field(default_factory=dict)
     waived: dict[str, int] = field(default_factory=dict)
+    entries: dict[str, Shown] = field(default_factory=dict)
+    since: int = 0
 
     @property
     def deleted(self) -> bool:
@@ -180,6 +184,10 @@ class Unsettled(dict[str, Pending]):
 
 _NONE: dict[str, Pending] = {}
 
+NOT_SHARED = ("seen", "kept")
+"""Operations of accepted entries that only tell what the sender holds: a shared
+version, or another text that was not taken."""
+
 
 class CorrelationState(Aggregate):
     """The state of a correlation, folded from its events.
@@ -200,6 +208,7 @@ class CorrelationState(Aggregate):
     attached_as: dict[tuple[str, str], str]
     held: dict[tuple[str, str], Held]
     conflicts: int
+    said: dict[str, Said]
     unlinked: dict[str, Link]
     """Members that take no part any more, and what was known of them."""
 
@@ -211,6 +220,7 @@ class CorrelationState(Aggregate):
         self.pending = Unsettled()
         self.entry_ids, self.replayed = set(), set()
         self.attached, self.attached_as = {}, {}
+        self.said = {}
 
     @property
     def opened(self) -> bool:
@@ -266,6 +276,42 @@ class CorrelationState(Aggregate):
             file.known_as.pop(member, None)
         for key in [key for key in self.attached_as if key[0] == member]:
             del self.attached_as[key]
+
+    def hear(
+        self,
+        member: str,
+        revision: str | None,
+        entries: Iterable[Mapping[str, Any]],
+        at: int,
+    ) -> None:
+        """Note what the event `at` tells of journal entries, as `member` has them."""
+        for entry in entries:
+            key = entry["id"]
+            if entry.get("operation") in NOT_SHARED:
+                shown = Shown(entry["version"], entry["digest"], revision)
+                self._hold(member, key, shown)
+                continue
+            new = Said.of(entry, member, revision, at)
+            if (old := self.said.get(key)) is not None:
+                new.first = old.first
+                self._hold(old.member, key, old.shown)
+            self.said[key] = new
+            self.entry_ids.add(key)
+
+    def hold(
+        self, member: str, revision: str | None, entries: Iterable[Mapping[str, Any]]
+    ) -> None:
+        """Note that `member` was sent these entries; those are followed that have a
+        version."""
+        for entry in entries:
+            if (version := entry.get("version")) is not None:
+                held = entry.get("digest") or digest(entry["text"])
+                self._hold(member, entry["id"], Shown(version, held, revision))
+
+    def _hold(self, member: str, key: str, shown: Shown) -> None:
+        taking_part = self.links.get(member) or self.unlinked.get(member)
+        if taking_part is not None:
+            taking_part.entries[key] = shown
 
     def expect(self, message: Pending) -> None:
         """Note a message that is to be settled."""

@@ -7,6 +7,7 @@ first; only a change that is not is walked again, to name everything that is wro
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from marshmallow import ValidationError
@@ -17,7 +18,7 @@ from rps.http.attachment_schema import ATTACHMENTS
 from rps.http.kinds import Kind, Messages, Shape, is_whole, text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 CHANGES_MAX = 1000
 FIELDS_MAX = 200
@@ -25,16 +26,39 @@ ENTRIES_MAX = 100
 ORIGIN_MAX = 20
 HOP_MAX = 100
 TAGS_MAX = 500
+ENTRY_TEXT_MAX = 64 * 1024
 NAME_MAX = 120
 RECORD_ID_MAX = 255
 CHANGE_ID_MAX = 200
 PERSON_MAX = 255
 OPERATIONS = ("create", "update", "delete")
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 # --- single values ------------------------------------------------------------------
+
+
+def _line(most: int) -> Kind:
+    """A text that can be shown on one line."""
+
+    def fits(value: Any) -> bool:
+        return (
+            type(value) is str
+            and 1 <= len(value) <= most
+            and _CONTROL.search(value) is None
+        )
+
+    schema = {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": most,
+        "not": {"pattern": _CONTROL.pattern},
+    }
+    return Kind(
+        fits, schema, f"a text of 1 to {most} characters, no control characters"
+    )
 
 
 def _is_revision(value: Any) -> bool:
@@ -81,6 +105,16 @@ _MOMENT = Kind(
         "description": "ISO 8601 with a zone, or ServiceNow's UTC without one",
     },
     "a moment in ISO 8601 with a zone",
+)
+_DELETED = Kind(
+    lambda value: type(value) is bool,
+    {"type": "boolean", "description": "true: the entry was removed there"},
+    "true or false",
+)
+_YOURS = Kind(
+    lambda value: type(value) is bool,
+    {"type": "boolean", "description": "between nodes: the id is this node's"},
+    "true or false",
 )
 _OPERATION = Kind(
     _is_operation,
@@ -178,15 +212,39 @@ _VALUES = Kind(
 # --- objects ------------------------------------------------------------------------
 
 
-_ENTRY = Shape(
+class _EntryShape(Shape):
+    """A journal entry has a text, or was deleted."""
+
+    def fits(self, value: Any) -> bool:
+        return super().fits(value) and _says_something(value)
+
+    def faults(self, value: Any, found: Findings) -> Messages:
+        wrong = super().faults(value, found)
+        if type(value) is dict and not _says_something(value):
+            wrong["text"] = ["this field is missing"]
+        return wrong
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        deleted = {"required": ["deleted"], "properties": {"deleted": {"const": True}}}
+        return {**super().schema, "anyOf": [{"required": ["text"]}, deleted]}
+
+
+def _says_something(entry: Mapping[str, Any]) -> bool:
+    return "text" in entry or entry.get("deleted") is True
+
+
+_ENTRY = _EntryShape(
     {
-        "id": text(CHANGE_ID_MAX),
+        "id": _line(CHANGE_ID_MAX),
         "journal": text(NAME_MAX),
-        "text": text(64 * 1024, least=0),
+        "text": text(ENTRY_TEXT_MAX, least=0),
         "author": text(PERSON_MAX, least=0),
         "written_at": _MOMENT,
+        "deleted": _DELETED,
+        "yours": _YOURS,
     },
-    required=("id", "journal", "text"),
+    required=("id", "journal"),
 )
 
 

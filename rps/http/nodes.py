@@ -297,10 +297,14 @@ def _change(message: Any, system: RemoteSystem) -> dict[str, Any]:
 
 
 def _entries(listed: Any) -> Any:
-    """Without what is not known of an entry."""
+    """Without what is not known of an entry; as a system reports what became of one."""
     if not isinstance(listed, list) or not all(isinstance(e, dict) for e in listed):
         return listed  # to be refused
-    return [{k: v for k, v in e.items() if v or k == "text"} for e in listed]
+    return [
+        {k: v for k, v in e.items() if (v or k == "text") and k != "operation"}
+        | ({"deleted": True} if e.get("operation") == "delete" else {})
+        for e in listed
+    ]
 
 
 def _first_fault(messages: Any, place: str = "") -> str:

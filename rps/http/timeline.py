@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, cast
 
@@ -175,7 +176,17 @@ def _captured(e: Any) -> str:
 
 def _accepted(e: Any) -> str:
     told = ", ".join(message["member"] for message in e.messages) or "nobody"
-    return f"{e.member} set {_names(e.values)}; {told} to be told"
+    return f"{e.member} set {_names(e.values)}{_entries(e)}; {told} to be told"
+
+
+def _entries(e: Any) -> str:
+    """What became of journal entries that there were already."""
+    said = Counter(each.get("operation", "") for each in e.entries)
+    return "".join(
+        f", {said[operation]} journal entries {done}"
+        for operation, done in (("update", "edited"), ("delete", "removed"))
+        if said[operation]
+    )
 
 
 def _files(e: Any) -> str:

@@ -24,6 +24,7 @@ from rps.domain.delivery import (
 from rps.domain.remote_system import RemoteSystem
 from rps.workers.breaker import STANDING, Breakers, Standing
 from rps.workers.committer import Committer
+from rps.workers.earlier import filled
 from rps.workers.lanes import ClaimedOut, Heartbeat, Lanes, Room
 from rps.workers.latest import caught_up
 from rps.workers.outbound import read
@@ -217,7 +218,8 @@ class Deliverer:
         # Where nothing waits, nothing can have been sent.
         empty = [c._replace(interrupted=False) for c in claimed if c not in found]
         self.lanes.leave(empty)
-        return caught_up(self._application, lanes, self._clock)
+        lanes = caught_up(self._application, lanes, self._clock)
+        return filled(self._application, lanes)
 
     def _give_back(self, lanes: list[Lane]) -> None:
         """Those that were claimed and will not be sent."""

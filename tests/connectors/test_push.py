@@ -28,6 +28,7 @@ from rps.domain.delivery import (
     Delivered,
     Exchange,
     Gone,
+    JournalEntry,
     Moved,
     NeedsCredentials,
     Refused,
@@ -72,6 +73,18 @@ def test_a_message_travels_whole_and_signed(patient: Transport) -> None:
         "origin": ["acme/jira", "hub,2"],
         "hop": 3,
     }
+
+
+def test_an_entry_says_what_it_is_where_it_is_no_new_one(patient: Transport) -> None:
+    edited = JournalEntry("e-1", "comments", "bye", "ann", "2025-10-09", "update")
+    removed = JournalEntry("e-2", "comments", "", operation="delete")
+    with LoopbackServer(said(200)) as server:
+        push(patient, server).write(replace(UPDATE, entries=(edited, removed)))
+    entries = json.loads(server.received[0].body)["entries"]
+    assert [(e["id"], e["operation"], e["text"]) for e in entries] == [
+        ("e-1", "update", "bye"),
+        ("e-2", "delete", ""),
+    ]
 
 
 def test_the_same_message_gives_the_same_bytes(patient: Transport) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from rps.domain import events, flow
+from rps.domain import events, flow, journal
 from rps.domain.correlation import Correlation
 from rps.domain.delivery import (
     Delivered,
@@ -290,12 +290,20 @@ class Node:
             None,
             told["fields"],
             told["versions"],
-            told["entries"],
+            self._entries(told["entries"]),
             told["origin"],
             told["hop"],
         )
         member = self.definition.members[name]
         return Scene(message, self.definition, member, self.clock(), 0.5, probe=False)
+
+    def _entries(self, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """With the texts that are looked up when they are sent."""
+        copies = [dict(each) for each in entries]
+        journal.fill(
+            copies, (e for e in self.log if isinstance(e, events.ChangeAccepted))
+        )
+        return copies
 
     def _write(self, scene: Scene, name: str) -> Write:
         link = self.correlation.links.get(name)

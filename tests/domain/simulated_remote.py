@@ -18,7 +18,7 @@ from rps.domain.delivery import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from rps.domain.delivery import Reading, Settlement, Write
+    from rps.domain.delivery import JournalEntry, Reading, Settlement, Write
 
 ANSWERED = Exchange("", 200, "", 0.0)
 
@@ -54,6 +54,8 @@ class Remote:
     revision: int = 0
     is_deleted: bool = False
     entries: list[str] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
+    gone: list[str] = field(default_factory=list)
     applied: dict[str, Delivered] = field(default_factory=dict)
     hooks: list[dict[str, Any]] = field(default_factory=list)
     edits: list[Edit] = field(default_factory=list)
@@ -92,6 +94,17 @@ class Remote:
         self.entries.append(entry_id)
         self._report("update", {}, [entry_id])
 
+    def reword(self, entry_id: str, text: str) -> None:
+        self.revision += 1
+        self.texts[entry_id] = text
+        self._report("update", {}, [entry_id])
+
+    def remove(self, entry_id: str) -> None:
+        self.revision += 1
+        self.entries.remove(entry_id)
+        self.gone.append(entry_id)
+        self._report("update", {}, [entry_id])
+
     def delete(self) -> None:
         self.revision += 1
         self.is_deleted = True
@@ -100,7 +113,8 @@ class Remote:
     def shown(self) -> dict[str, Any]:
         """The record as a poll reads it, comments and all."""
         operation = "delete" if self.is_deleted else "update"
-        return self._change(operation, dict(self.record or {}), self.entries)
+        entries = [*self.entries, *self.gone]
+        return self._change(operation, dict(self.record or {}), entries)
 
     def _overwrite(self, name: str, by: str) -> None:
         if (edit := self.standing.pop(name, None)) is not None:
@@ -124,10 +138,16 @@ class Remote:
             "record_revision": str(self.revision),
             "fields": dict(fields),
             "changed_at": self.clock(),
-            "entries": [
-                {"id": each, "journal": "comments", "text": each} for each in entries
-            ],
+            "entries": [self._entry(each) for each in entries],
         }
+
+    def _entry(self, entry_id: str) -> dict[str, Any]:
+        """Its system ends lines as it likes."""
+        shown = {"id": entry_id, "journal": "comments", "author": self.name}
+        if entry_id in self.gone:
+            return {**shown, "deleted": True}
+        text = self.texts.get(entry_id, entry_id)
+        return {**shown, "text": f"{text}\r\n" if self.reports_full else text}
 
     # --- what we ask of it --------------------------------------------------------
 
@@ -157,7 +177,7 @@ class Remote:
             for name, value in write.fields.items()
         }
         changed = {k: v for k, v in kept.items() if self.record.get(k) != v}
-        new = [each.id for each in write.entries if each.id not in self.entries]
+        new = [each.id for each in write.entries if not self._has(each)]
         if write.operation == "delete":
             operation, self.is_deleted = "delete", True
         elif not changed and not new and operation == "update":
@@ -166,9 +186,31 @@ class Remote:
         for name in changed:
             self._overwrite(name, "us")
         self.record.update(changed)
-        self.entries.extend(new)
+        for each in write.entries:
+            self._journal(each)
         if self.reports_all:
             self._report(operation, changed, new)
+
+    def _has(self, entry: JournalEntry) -> bool:
+        """Whether writing the entry changes nothing."""
+        if entry.operation == "delete":
+            return entry.id not in self.entries
+        if entry.operation == "update" and self.texts.get(entry.id) != entry.text:
+            return False
+        return entry.id in self.entries
+
+    def _journal(self, entry: JournalEntry) -> None:
+        if self._has(entry):
+            return
+        if entry.operation == "delete":
+            self.entries.remove(entry.id)
+            self.gone.append(entry.id)
+            return
+        if entry.id not in self.entries:
+            self.entries.append(entry.id)
+        if entry.id in self.gone:
+            self.gone.remove(entry.id)
+        self.texts[entry.id] = entry.text
 
     def settle(self, write: Write) -> Settlement:
         """Asked by message id where it keeps those, else by looking at the record."""
@@ -187,7 +229,10 @@ class Remote:
             done = not self.is_deleted and all(
                 self.record.get(name) == value for name, value in write.fields.items()
             )
-        if not done or any(each.id not in self.entries for each in write.entries):
+        if not done or not all(
+            self._has(each) or (not each.operation and each.id in self.gone)
+            for each in write.entries
+        ):
             return NotApplied("the record shows something else")
         return Delivered(
             self.record_id, str(self.revision), dict(self.record), ANSWERED

@@ -24,6 +24,13 @@ ROUNDS_MAX = 200
 MEMBERS = ("a", "b", "c")
 CUT = {"title": 4}
 FIELDS = ("title", "state", "note", "tags")
+PREFIX = "[{author}] "
+JOURNALS: dict[str, Any] = {
+    "a": {"journal": "comments", "edits": True},
+    "b": {"journal": "comments", "edits": True, "prefix": PREFIX},
+    "c": "comments",
+}
+"""Where entries are edited and removed; `c` can do that with its own only."""
 POLICIES: dict[str, dict[str, Any]] = {
     "newer": {name: {"policy": "newer_wins"} for name in FIELDS},
     "mixed": {
@@ -43,7 +50,11 @@ POLICIES: dict[str, dict[str, Any]] = {
 
 @cache
 def definition_of(
-    policies: str, *, deletes: bool, latest: frozenset[str] = frozenset()
+    policies: str,
+    *,
+    deletes: bool,
+    latest: frozenset[str] = frozenset(),
+    edits: bool = False,
 ) -> Definition:
     kinds = {"tags": "tags"}
     deliver = ["create", "update", "delete"] if deletes else ["create", "update"]
@@ -67,7 +78,7 @@ def definition_of(
                         else each
                         for each in FIELDS
                     },
-                    "journals": {"comments": "comments"},
+                    "journals": {"comments": JOURNALS[name] if edits else "comments"},
                 }
                 for name in MEMBERS
             },
@@ -97,18 +108,20 @@ class Simulation:
         deletes: bool = False,
         manual: bool = False,
         latest: bool = False,
+        edits: bool = False,
     ) -> None:
         self.random = Random(f"{grade}{seed}")
         self.grade, self.seconds, self.number = grade, 0, 0
-        self.deletes, self.manual = deletes, manual
+        self.deletes, self.manual, self.edits = deletes, manual, edits
         policies = "manual" if manual else self.random.choice(("newer", "mixed"))
         wanting = [name for name in MEMBERS if latest and self.random.random() < 0.6]
         self.definition = definition_of(
-            policies, deletes=deletes, latest=frozenset(wanting)
+            policies, deletes=deletes, latest=frozenset(wanting), edits=edits
         )
         self.remotes = {name: self._remote(name) for name in MEMBERS}
         self.node = Node(self.definition, self.remotes, self._now)
         self.entries: list[str] = []
+        self.worded: set[tuple[str, str]] = set()
         self.resolved: list[tuple[str, Any]] = []
         for name in ("title", "state", "tags"):
             self.remotes["a"].edit(name, self._value("a", name))
@@ -163,7 +176,9 @@ class Simulation:
         if remote.record is None or remote.is_deleted:
             return
         draw = self.random.random()
-        if draw < 0.1:
+        if self.edits and draw < 0.4:
+            self._journal(remote)
+        elif draw < 0.1:
             self.number += 1
             self.entries.append(f"{remote.name}:e{self.number}")
             remote.comment(f"e{self.number}")
@@ -172,6 +187,27 @@ class Simulation:
         else:
             name = self.random.choice(FIELDS)
             remote.edit(name, self._value(remote.name, name))
+
+    def _journal(self, remote: Remote) -> None:
+        """A user says something, or has other words for what was said, or none."""
+        there = [e for e in remote.entries if remote.name != "c" or ":" not in e]
+        draw = self.random.random()
+        if not there or draw < 0.3:
+            self.number += 1
+            self.entries.append(f"{remote.name}:e{self.number}")
+            self.worded.add((remote.name, f"e{self.number}"))
+            remote.comment(f"e{self.number}")
+            return
+        entry = self.random.choice(there)
+        if draw < 0.8:
+            self.number += 1
+            text = f"{entry.rpartition(':')[2]}/{self.number}"
+            author = entry.partition(":")[0]
+            shown = f"[{author}] " if remote.name == "b" and ":" in entry else ""
+            self.worded.add((remote.name, text))
+            remote.reword(entry, f"{shown}{text}")
+        else:
+            remote.remove(entry)
 
     def _value(self, member: str, name: str) -> Any:
         if name == "tags":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from simulation import CUT, Result, Simulation
 
 from rps.domain import events, flow
+from rps.domain.entries import digest
 from rps.domain.state import DELETED
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def checked(simulation: Simulation) -> Result:
             *_queues(simulation),
             *_copies(simulation),
             *_entries(simulation),
+            *_wordings(simulation),
             *_typed(simulation),
         ]
         _count_edits(simulation, result)
@@ -90,9 +92,76 @@ def _entries(simulation: Simulation) -> Iterator[str]:
         own = [f"{name}:{e}" if ":" not in e else e for e in remote.entries]
         if any(times > 1 for times in Counter(own).values()):
             yield f"{name} shows an entry twice: {remote.entries}"
-        missing = set(simulation.entries) - set(own)
+        said = simulation.node.correlation.said
+        removed = {key for key, each in said.items() if not each.digest}
+        missing = set(simulation.entries) - set(own) - removed
         if missing and not simulation.deletes:
             yield f"{name} lacks the entries {missing}"
+
+
+def _wordings(simulation: Simulation) -> Iterator[str]:
+    """Where entries can be edited, all say the same; none was mixed with another, and
+    what a change showed was shared, kept or late, or how a system shows our own."""
+    if not simulation.edits:
+        return
+    said = simulation.node.correlation.said
+    for name, remote in simulation.remotes.items():
+        if remote.is_deleted or remote.record is None:
+            continue
+        for entry in remote.entries:
+            key = entry if ":" in entry else f"{name}:{entry}"
+            text = _plain(remote.texts.get(entry, entry))
+            if text.partition("/")[0] != key.rpartition(":")[2]:
+                yield f"{name} has {text!r} as {key}"
+            if name != "c" and digest(text) != said[key].digest:
+                yield f"{name} has {text!r} as {key}, shared is {said[key]}"
+    yield from _dropped(simulation)
+    yield from _worded(simulation)
+
+
+def _dropped(simulation: Simulation) -> Iterator[str]:
+    told = defaultdict(set)
+    judgements = [
+        event
+        for event in simulation.node.log
+        if isinstance(event, events.ChangeAccepted | events.ChangeIgnored)
+    ]
+    for event in judgements:
+        for entry in getattr(event, "entries", ()):
+            told[entry["id"]].add(digest(entry["text"]))
+    for event in judgements:
+        captured = simulation.node.judged[event.sequence]
+        for entry in captured.entries:
+            given, name = entry["id"], captured.member
+            key = given if ":" in given else f"{name}:{given}"
+            text = "" if entry.get("deleted") else _plain(entry["text"])
+            is_late = f"comments {key}" in event.late
+            if digest(text) not in told[key] and not is_late:
+                yield f"{name} showed {text!r} as {key}: nothing came of it"
+
+
+def _worded(simulation: Simulation) -> Iterator[str]:
+    """What passes for an edit was typed there, and nothing newer was known from there.
+    Where a write may take effect over another's, one may come back to life."""
+    latest: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for event in simulation.node.log:
+        for entry in getattr(event, "entries", ()):
+            operation = entry.get("operation", "")
+            if not isinstance(event, events.ChangeAccepted) or operation == "kept":
+                continue
+            key = (event.member, entry["id"])
+            revision = int(event.record_revision or 0)
+            if revision < latest[key]:
+                yield f"{key} went back from {latest[key]} to {revision}: {entry}"
+            latest[key] = revision
+            text = _plain(entry["text"])
+            is_typed = operation == "seen" or (event.member, text) in simulation.worded
+            if text and not is_typed and simulation.grade in "AB":
+                yield f"nobody typed {text!r} into {key}"
+
+
+def _plain(text: str) -> str:
+    return text.rpartition("] ")[2].strip()
 
 
 def _typed(simulation: Simulation) -> Iterator[str]:
@@ -108,7 +177,7 @@ def _typed(simulation: Simulation) -> Iterator[str]:
         if isinstance(event, events.ChangeAccepted):
             shown = event.values
         elif isinstance(event, events.ConflictRecorded | events.ConflictOpened):
-            shown = {event.field: event.theirs}
+            shown = {event.field: event.theirs} if " " not in event.field else {}
         for name, value in shown.items():
             is_typed = (event.member, name, str(value)) in typed
             if not is_typed and name not in ("tags", DELETED):
@@ -147,7 +216,7 @@ def _late(simulation: Simulation) -> defaultdict[tuple[str, str], list[Any]]:
     for event in simulation.node.log:
         if isinstance(event, events.ChangeAccepted | events.ChangeIgnored):
             captured = simulation.node.judged[event.sequence]
-            for name in event.late:
+            for name in captured.fields.keys() & event.late:
                 late[(event.member, name)].append(captured.fields[name])
     return late
 

@@ -86,3 +86,12 @@ def test_copies_agree_where_members_want_the_latest_only(grade: str) -> None:
         run(grade, seed, latest=True)
     for seed in range(SCHEDULES // 20):
         run(grade, seed, latest=True, deletes=True)
+
+
+@pytest.mark.parametrize("grade", "ABCD")
+def test_entries_come_to_say_the_same_however_they_are_edited(grade: str) -> None:
+    results = [run(grade, seed, edits=True) for seed in range(SCHEDULES // 4)]
+    assert sum(result.edits for result in results) > 5 * len(results)
+    for seed in range(SCHEDULES // 20):
+        run(grade, seed, edits=True, deletes=True)
+        run(grade, seed, edits=True, latest=True)

@@ -10,7 +10,7 @@ from simulated_node import Node
 from simulated_remote import Remote
 from test_convergence import run
 
-from rps.domain import correlation, events, merge, plan
+from rps.domain import correlation, events, flow, journal, merge, plan
 from rps.domain.correlation import Correlation
 from rps.domain.delivery import Delivered
 from rps.domain.state import Known
@@ -122,6 +122,48 @@ def written_entries_taken_for_new_ones(patch: Patch) -> None:
     patch.setattr(Correlation, "_new_entries", doubling)
 
 
+def a_prefix_taken_for_an_edit(patch: Patch) -> None:
+    patch.setattr(journal._Sight, "_without_prefix", lambda _self, text: text)
+
+
+def no_late_rule_for_entries(patch: Patch) -> None:
+    patch.setattr(journal._Sight, "_is_later", lambda _self, _known: True)
+
+
+def what_a_member_holds_of_an_entry_forgotten(patch: Patch) -> None:
+    patch.setattr(Correlation, "_hold", lambda *_: None)
+
+
+def superseded_edits_still_sent(patch: Patch) -> None:
+    patch.setattr(plan, "entries_to_send", lambda _state, pending: pending.entries)
+
+
+def a_lost_edit_not_recorded(patch: Patch) -> None:
+    patch.setattr(journal._Sight, "_kept", lambda *_: None)
+
+
+def who_wrote_an_entry_is_told_of_it_by_our_id(patch: Patch) -> None:
+    right = flow.outbound_entries
+
+    def wrong(member: Any, definition: Any, entries: Any) -> Any:
+        written = right(member, definition, entries)
+        return tuple(
+            replace(each, id=entry["id"])
+            for each, entry in zip(written, entries, strict=True)
+        )
+
+    patch.setattr(flow, "outbound_entries", wrong)
+
+
+TEETH_OF_ENTRIES = [
+    a_prefix_taken_for_an_edit,
+    no_late_rule_for_entries,
+    what_a_member_holds_of_an_entry_forgotten,
+    superseded_edits_still_sent,
+    a_lost_edit_not_recorded,
+    who_wrote_an_entry_is_told_of_it_by_our_id,
+]
+
 TEETH = [
     (no_credit_on_ack, "A", 0),
     (no_late_rule, "A", 0),
@@ -153,6 +195,20 @@ def test_the_simulation_finds(
         run_all(grade, first)
 
 
-def run_all(grade: str, first: int) -> None:
+@pytest.mark.parametrize("fault", TEETH_OF_ENTRIES, ids=lambda each: each.__name__)
+def test_the_simulation_finds_of_entries(
+    fault: Callable[[Patch], None], monkeypatch: Patch
+) -> None:
+    fault(monkeypatch)
+    with pytest.raises((AssertionError, LookupError, TypeError)):
+        run_grades("ABCD", edits=True)
+
+
+def run_grades(grades: str, **what: bool) -> None:
+    for grade in grades:
+        run_all(grade, 0, **what)
+
+
+def run_all(grade: str, first: int, **what: bool) -> None:
     for seed in range(first, first + SCHEDULES):
-        run(grade, seed)
+        run(grade, seed, **what)

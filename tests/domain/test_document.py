@@ -451,3 +451,24 @@ def test_a_good_document_with_junk_in_it_is_refused_or_read(
 
 
 GOOD = example()
+
+
+def test_a_journal_says_what_its_system_can_do() -> None:
+    document = changed(
+        "/members/globex/journals/comments",
+        {"journal": "comments", "edits": True, "earlier_entries": True},
+    )
+    definition = parse(document)
+    comments = definition.members["globex"].journals["comments"]
+    assert (comments.edits, comments.earlier_entries) == (True, True)
+    assert parse(definition.to_document()) == definition
+    notes = definition.members["globex"].journals["work_notes"]
+    assert "edits" not in notes.to_document()
+
+
+@pytest.mark.parametrize("value", ["yes", 1, None, []])
+@pytest.mark.parametrize("key", ["edits", "earlier_entries"])
+def test_what_a_journal_can_do_is_true_or_false(key: str, value: Any) -> None:
+    place = "/members/globex/journals/comments"
+    document = changed(place, {"journal": "comments", key: value})
+    assert told(document) == [(f"{place}/{key}", "wrong-type")]

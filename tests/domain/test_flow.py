@@ -327,6 +327,18 @@ def test_a_prefix_says_who_wrote_it_where_the_system_cannot() -> None:
     assert unnamed.text == "[?, 2026-11-24T10:00:00Z] {author}"
 
 
+def test_an_entry_goes_home_by_its_own_id_and_as_it_was_written() -> None:
+    journal = JournalMap("comments", "notes", "public", "[{author}] ")
+    member, definition = with_journal(journal)
+    edited = {**entry("comments", 7), "operation": "update", "version": 2}
+    removed = {**entry("comments"), "id": "globex:1", "operation": "delete", "text": ""}
+
+    own, other = flow.outbound_entries(member, definition, [edited, removed])
+
+    assert (own.id, own.text, own.operation) == ("7", "hello", "update")
+    assert (other.id, other.text, other.operation) == ("globex:1", "", "delete")
+
+
 def test_a_member_is_told_only_the_journals_it_maps() -> None:
     entries = [entry("comments", 1), entry("approvals", 2)]
 

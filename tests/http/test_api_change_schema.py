@@ -236,3 +236,37 @@ def _copy(change: Any) -> Any:
     if isinstance(change, dict):
         return {key: _copy(value) for key, value in change.items()}
     return [_copy(value) for value in change] if isinstance(change, list) else change
+
+
+ENTRY = {"id": "e1", "journal": "comments"}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {**ENTRY, "text": "t", "deleted": False},
+        {**ENTRY, "text": "", "deleted": True},
+        {**ENTRY, "deleted": True},
+        {**ENTRY, "deleted": False},
+        {**ENTRY, "deleted": 1},
+        {**ENTRY, "deleted": None, "text": "t"},
+        ENTRY,
+        *[
+            {**ENTRY, "text": "t", "id": text}
+            for text in ("", "a\tb", "a\x7f", "a\n", "\x01", "Grüße", "x" * 201)
+        ],
+    ],
+)
+def test_an_entry_was_said_or_deleted_and_its_id_is_one_line(entry: Any) -> None:
+    change = {**GOOD, "entries": [entry]}
+    assert takes(_copy(change)) == SCHEMA.is_valid(change)
+
+
+def test_an_entry_that_says_nothing_is_told_what_it_lacks() -> None:
+    with pytest.raises(ValidationError) as refused:
+        checked({**GOOD, "entries": [{**ENTRY, "id": "a\nb"}]})
+    messages: Any = refused.value.messages
+    assert messages["entries"][0] == {
+        "id": ["give a text of 1 to 200 characters, no control characters"],
+        "text": ["this field is missing"],
+    }

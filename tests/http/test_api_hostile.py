@@ -81,6 +81,16 @@ SHAPES: dict[str, Any] = {
     "before a text": change_of(before="x"),
     "entries an object": change_of(entries={}),
     "entry without id": change_of(entries=[{"journal": "c", "text": "t"}]),
+    "entry id with control characters": change_of(
+        entries=[{"id": "a\nb", "journal": "c", "text": "t"}]
+    ),
+    "entry without text": change_of(entries=[{"id": "1", "journal": "c"}]),
+    "entry neither said nor deleted": change_of(
+        entries=[{"id": "1", "journal": "c", "deleted": False}]
+    ),
+    "entry deleted by a text": change_of(
+        entries=[{"id": "1", "journal": "c", "text": "t", "deleted": "true"}]
+    ),
     "entry a text": change_of(entries=["hello"]),
     "too many entries": change_of(entries=[{}] * 101),
     "changed at in no form": change_of(changed_at="yesterday"),

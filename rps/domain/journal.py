@@ -1,0 +1,368 @@
+"""Journal entries: what of them is shared, changed or removed, and who is to be told.
+
+An entry goes by the id its origin gave it. Its versions are judged as a field's values
+are: what the member was known to hold is no edit, what it showed before that is late,
+and of two edits made unaware of each other the later one wins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rps.domain import flow
+from rps.domain.aggregate import identity_text
+from rps.domain.between_nodes import NODE
+from rps.domain.entries import Said, Shown, digest
+from rps.domain.merge import Conflict
+from rps.domain.problem import printable
+from rps.domain.state import NOT_SHARED, newer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from rps.domain.agreement import JournalMap, Member
+    from rps.domain.plan import Case
+    from rps.domain.state import CorrelationState, Stamp
+
+Entry = dict[str, Any]
+
+PART_ENTRIES = 100
+PART_CHARACTERS = 256 * 1024
+"""How much of what was said before goes in one message."""
+
+
+NOBODY_KNOWS = Shown(1, "?", None)
+
+
+@dataclass(slots=True)
+class Heard:
+    """What a change tells of journals: `entries` for ChangeAccepted, edits that lost or
+    won against others, names of what is late, and what the sender is to be told."""
+
+    entries: list[Entry] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
+    back: list[Entry] = field(default_factory=list)
+
+    @property
+    def has_edits(self) -> bool:
+        """Whether an entry has a version that it had not: a version of the record."""
+        return any(e.get("operation") in ("update", "delete") for e in self.entries)
+
+
+def edits(state: CorrelationState, case: Case, stamp: Stamp, heard: Heard) -> None:
+    """Judge what the change shows of entries that are shared already, or removed.
+
+    Raises MappingRefused for an internal note that a public journal would get.
+    """
+    for entry in {each["id"]: each for each in case.captured.entries}.values():
+        each = case.member.by_journal.get(entry["journal"])
+        key = key_of(state, case, entry)
+        said = state.said.get(key)
+        if each is None or (said is None and not entry.get("deleted")):
+            continue
+        flow.inbound_entries(case.member, case.definition, [entry])
+        if said is None:
+            heard.entries.append(_removed_unseen(key, each, stamp))
+        else:
+            _Sight(state, case, stamp, each, key, entry, said).judge(heard)
+
+
+def key_of(state: CorrelationState, case: Case, entry: Mapping[str, Any]) -> str:
+    """The id an entry is shared under: one that we wrote comes back under the id we
+    gave it (from a node only where it says so), one of the member's own under an id of
+    its own."""
+    given: str = entry["id"]
+    is_ours = case.captured.source != NODE or entry.get("yours", False)
+    if is_ours and given in state.entry_ids:
+        return given
+    return f"{case.captured.member}:{given}"
+
+
+def _removed_unseen(key: str, each: JournalMap, stamp: Stamp) -> Entry:
+    """Removed before we heard of it: what tells of its writing is late."""
+    return {
+        "id": key,
+        "journal": each.shared,
+        "text": "",
+        "operation": "delete",
+        "version": 1,
+        "stamp": list(stamp),
+    }
+
+
+@dataclass(slots=True)
+class _Sight:
+    """A member's entry as it shows itself, next to what is shared of it."""
+
+    state: CorrelationState
+    case: Case
+    stamp: Stamp
+    map: JournalMap
+    key: str
+    entry: Mapping[str, Any]
+    said: Said
+    text: str = ""
+    digest: str = ""
+
+    def judge(self, heard: Heard) -> None:
+        is_own = self.key.startswith(f"{self.member}:")
+        if not self.entry.get("deleted"):
+            self.text = self.entry["text"]
+            if not is_own:
+                self.text = self._without_prefix(self.text)
+            self.digest = digest(self.text)
+            if not (is_own or self.map.edits):
+                return  # how the system shows what we wrote
+        known = self._known()
+        if known is None and not self.entry.get("deleted"):
+            heard.entries.append(self._told("kept", 1, self.digest))
+            return
+        known = known or NOBODY_KNOWS
+        if self.digest != known.digest:
+            self._other_text(known, heard)
+
+    @property
+    def member(self) -> str:
+        return self.case.captured.member
+
+    @property
+    def name(self) -> str:
+        return f"{self.said.journal} {printable(self.key)}"
+
+    def _without_prefix(self, text: str) -> str:
+        about = {"author": self.said.author, "written_at": self.said.written_at}
+        return text.removeprefix(self.map.prefix_of(about)) if self.map.prefix else text
+
+    def _known(self) -> Shown | None:
+        """What the member was last known to hold; None: nobody knows, as what it holds
+        was not followed when it was written there."""
+        link = self.state.links.get(self.member)
+        shown = link.entries.get(self.key) if link else None
+        if self.said.member == self.member:
+            is_kept = shown is not None and shown.version >= self.said.version
+            return shown if is_kept else self.said.shown
+        if shown is not None:
+            return shown
+        first = Shown(1, self.said.digest, None)
+        return first if self.said.version == 1 else None
+
+    def _other_text(self, known: Shown, heard: Heard) -> None:
+        if self.case.captured.if_match is not None and self.digest != self.said.digest:
+            heard.entries.append(self._edit())  # it was decided by who sent it
+        elif not self._is_later(known):
+            heard.late.append(self.name)
+        elif (version := self._version_shown()) is not None:
+            heard.entries.append(self._told("seen", version, self.digest))
+        elif self.said.journal != self.map.shared:
+            self._kept(known, heard, "journal")
+        elif self.said.version <= known.version:
+            heard.entries.append(self._edit())
+        elif self._wins():
+            heard.conflicts.append(self._conflict("newer_wins", "remote"))
+            heard.entries.append(self._edit())
+        else:
+            self._kept(known, heard, "newer_wins")
+
+    def _is_later(self, known: Shown) -> bool:
+        """Some systems count no edit of an entry as one of the record: what a member
+        says after what it said itself is later at the same revision too."""
+        revision = self.case.captured.record_revision
+        if revision is not None and revision == known.revision:
+            return self.said.member == self.member
+        return newer(revision, known.revision)
+
+    def _version_shown(self) -> int | None:
+        """The shared version that this is, or one that a message under way brought."""
+        if self.digest == self.said.digest:
+            return self.said.version
+        for entry in self._coming():
+            if "text" in entry and digest(entry["text"]) == self.digest:
+                return int(entry.get("version", 1))
+        return None
+
+    def _coming(self) -> Iterator[Entry]:
+        """The entry in messages that wait for the member, the latest first."""
+        for message in reversed(self.state.waiting(self.member)):
+            yield from (e for e in reversed(message.entries) if e["id"] == self.key)
+
+    def _wins(self) -> bool:
+        mine = (self.said.stamp, self.said.member, self.said.digest)
+        return (self.stamp, self.member, self.digest) > mine
+
+    def _kept(self, known: Shown, heard: Heard, policy: str) -> None:
+        """Its text is not taken: it is told the shared one again, unless it is."""
+        heard.conflicts.append(self._conflict(policy, "hub"))
+        heard.entries.append(self._told("kept", known.version, self.digest))
+        if policy == "newer_wins" and not any(
+            entry.get("version", 1) >= self.said.version for entry in self._coming()
+        ):
+            heard.back.append(again(self.key, self.said))
+
+    def _conflict(self, policy: str, winner: str) -> Conflict:
+        mine = next((e.get("text") for e in self._coming()), None)
+        if policy == "journal":
+            mine = self.said.journal
+        return Conflict(self.name, None, mine, self.text or None, policy, winner)
+
+    def _told(self, operation: str, version: int, shown: str) -> Entry:
+        return {
+            "id": self.key,
+            "journal": self.said.journal,
+            "text": self.text,
+            "operation": operation,
+            "version": version,
+            "digest": shown,
+        }
+
+    def _edit(self) -> Entry:
+        """An entry that holds nothing any more is one that was removed."""
+        stamp = max(self.stamp, (self.said.stamp[0], self.said.stamp[1] + 1))
+        return {
+            "id": self.key,
+            "journal": self.said.journal,
+            "text": self.text if self.digest else "",
+            "author": self.said.author,
+            "written_at": self.said.written_at,
+            "operation": "update" if self.digest else "delete",
+            "version": self.said.version + 1,
+            "stamp": list(stamp),
+        }
+
+
+# --- who is told --------------------------------------------------------------------
+
+
+def told(
+    state: CorrelationState, member: Member, entries: Iterable[Entry]
+) -> list[Entry]:
+    """What `member` is sent of `entries`: new ones in journals it maps, and changes of
+    those it has, where it can carry them."""
+    sent: list[Entry] = []
+    for entry in flow.shared_entries_for(member, entries):
+        each = member.journals[entry["journal"]]
+        entry.pop("stamp", None)
+        match entry.get("operation"):
+            case None:
+                if each.is_followed:
+                    entry.setdefault("version", 1)
+                sent.append(entry)
+            case "update" | "delete" if each.edits:
+                if _has(state, member.name, entry["id"]):
+                    sent.append(entry)
+    return sent
+
+
+def earlier(state: CorrelationState, member: Member) -> list[Entry]:
+    """Entries shared before that a member which takes part from now on is to get; of
+    those that it has, what changed since. Texts are looked up when they are sent."""
+    if not any(each.is_followed for each in member.journals.values()):
+        return []
+    link = state.links.get(member.name)
+    since = link.since if link else 0
+    found = []
+    for key, said in state.said.items():
+        each = member.journals.get(said.journal)
+        if each is None or said.member == member.name:
+            continue
+        shown = link.entries.get(key) if link else None
+        if shown is not None:
+            if each.edits and shown.version < said.version:
+                found.append(again(key, said))
+        elif (
+            each.earlier_entries
+            and said.digest
+            and said.first > since
+            and not _has(state, member.name, key)
+        ):
+            found.append(_referred(key, said))
+    return found
+
+
+def again(key: str, said: Said) -> Entry:
+    """A later version for who has an earlier one, its text to be looked up."""
+    if not said.digest:
+        return {**_referred(key, said), "text": "", "operation": "delete"}
+    return {**_referred(key, said), "operation": "update"}
+
+
+def _referred(key: str, said: Said) -> Entry:
+    return {
+        "id": key,
+        "journal": said.journal,
+        "author": said.author,
+        "written_at": said.written_at,
+        "version": said.version,
+        "digest": said.digest,
+        "size": said.size,
+        "at": said.at,
+    }
+
+
+def _has(state: CorrelationState, member: str, key: str) -> bool:
+    """Whether the entry is at the member, or on its way there."""
+    if key.startswith(f"{member}:"):
+        return True
+    link = state.links.get(member)
+    if link is not None and key in link.entries:
+        return True
+    return any(e["id"] == key for p in state.pending.to(member) for e in p.entries)
+
+
+def in_parts(message: dict[str, Any], member: Member) -> list[dict[str, Any]]:
+    """The message, and further ones where what it refers to is too much for one."""
+    entries = message["entries"]
+    if "update" not in member.deliver or not any("at" in each for each in entries):
+        return [message]
+    first, *others = _parts(entries)
+    rest = {name: value for name, value in message.items() if name != "attachments"}
+    return [
+        {**message, "entries": first},
+        *(
+            {
+                **rest,
+                "message_id": identity_text("part", message["message_id"], str(number)),
+                "operation": "update",
+                "fields": {},
+                "versions": {},
+                "entries": part,
+            }
+            for number, part in enumerate(others, start=1)
+        ),
+    ]
+
+
+def _parts(entries: Iterable[Entry]) -> list[list[Entry]]:
+    parts: list[list[Entry]] = []
+    room = 0
+    for entry in entries:
+        size = entry.get("size", 0)
+        if not parts or len(parts[-1]) >= PART_ENTRIES or size > room:
+            parts.append([])
+            room = PART_CHARACTERS
+        room -= size
+        parts[-1].append(entry)
+    return parts
+
+
+# --- texts --------------------------------------------------------------------------
+
+
+def lacking(entries: Iterable[Entry]) -> list[Entry]:
+    """Those whose texts have to be looked up, in events from the one at `at` on: those
+    that are decided together are counted as if nobody else had recorded anything."""
+    return [entry for entry in entries if "text" not in entry]
+
+
+def fill(entries: Iterable[Entry], accepted: Iterable[Any]) -> None:
+    """Put into `entries` the texts that the events `accepted` hold."""
+    wanted = {(each["id"], each["version"]): each for each in lacking(entries)}
+    for event in accepted:
+        for entry in event.entries:
+            if entry.get("operation") not in NOT_SHARED:
+                version = (entry["id"], entry.get("version", 1))
+                if (each := wanted.pop(version, None)) is not None:
+                    each["text"] = entry["text"]
+        if not wanted:
+            return
