@@ -19,6 +19,7 @@ from uuid import UUID
 import orjson
 
 from rps.application.operations import LaneBusy, NotFound, NotOpen
+from rps.connectors.addresses import url_refusal
 from rps.connectors.node import BATCH, PROTOCOL, NodeConnector
 from rps.connectors.signature import SecretUnusable, SignatureRefused, Signer, verify
 from rps.domain.between_nodes import NODE
@@ -41,6 +42,10 @@ BEFORE_SECONDS = 24 * 3600.0
 WOKEN_MAX = 200
 
 _PREFIX = "rpsnode_"
+_REFUSED = "answered 401"
+_UNSIGNED = (
+    " An invitation serves once, for seven days, and the newest only: ask for another."
+)
 
 
 class InvitationRefused(ValueError):
@@ -116,8 +121,15 @@ class Neighbours:
         """The token for whoever is to be NAME here and calls us `called`; we shall
         decide where both changed a field. Raises InvitationRefused."""
         known = self._application.find(RemoteSystem, RemoteSystem.id_of(domain, name))
-        if known is not None and (known.connector != NODE or known.settings["url"]):
-            raise InvitationRefused(f"there is a remote system {name} already")
+        if known is not None and known.connector != NODE:
+            raise InvitationRefused(
+                f"there is a remote system {name} already: choose another name"
+            )
+        if known is not None and known.settings["url"]:
+            raise InvitationRefused(
+                f"{name} is linked already. Where this node has another URL now:"
+                f" rps system moved {name}"
+            )
         system = known or self._register(domain, name, "", actor, now, decides=True)
         key = self._secrets.new()
         self._secrets.keep(domain, f"{name}\tinvited", key)
@@ -132,15 +144,23 @@ class Neighbours:
         transport: Wire,
         actor: str,
         now: datetime,
-    ) -> RemoteSystem:
-        """Link with the node that invited. Said again after an answer that was lost, it
-        comes to the same. Raises InvitationRefused, PeerUnanswered."""
+    ) -> tuple[RemoteSystem, str]:
+        """Link with the node that invited; and why it does not reach us, else "". Said
+        again after an answer that was lost, or with another `base_url`, it comes to the
+        same. Raises InvitationRefused, PeerUnanswered."""
         key = RemoteSystem.id_of(domain, name)
         known = self._application.find(RemoteSystem, key)
         if known is not None and known.settings.get("url") != invitation.url:
             raise InvitationRefused(
                 f"there is a remote system {name} already: choose another with --name"
             )
+        there = (domain, invitation.url)
+        for other in self._application.configuration.refresh().systems():
+            is_it = (other.domain, other.settings.get("url")) == there
+            if is_it and other.name != name:
+                raise InvitationRefused(f"that node is {other.name} here already")
+        if known is not None and self._secrets.live(domain, [name]):
+            return known, self.moved(known, base_url, transport)
         system = known or self._register(
             domain, name, invitation.url, actor, now, decides=False
         )
@@ -156,31 +176,55 @@ class Neighbours:
         }
         said, why = connector.ask("accept", say)
         if said is None:
-            raise PeerUnanswered(why)
+            raise PeerUnanswered(f"{why}{_UNSIGNED if _REFUSED in why else ''}")
         self._secrets.keep(domain, name, _usable(said.get("secret")))
         self.heard(system, said)
-        return self._application.activate_system(system.id, actor, now)
+        linked = self._application.activate_system(system.id, actor, now)
+        return linked, str(said.get("unreached", ""))
 
     def accepted(
         self, system: RemoteSystem, said: Mapping[str, Any], now: datetime
-    ) -> dict[str, Any]:
-        """What the invited node is answered. Raises InvitationRefused."""
+    ) -> tuple[RemoteSystem, dict[str, Any]]:
+        """It as it is known now, and what it is answered. Raises InvitationRefused."""
         url, secret = said.get("url"), _usable(said.get("secret"))
-        if not isinstance(url, str) or system.settings["url"] not in ("", url):
+        if system.settings["url"] not in ("", url):
             raise InvitationRefused("another node has accepted the invitation before")
         domain, name = system.domain, system.name
         self._secrets.keep(domain, name, secret)
         self._secrets.make(domain, f"{name}\tin")
         (theirs,) = self._secrets.live(domain, [f"{name}\tin"])
+        self.reached_at(system, url, now)
+        linked = self._application.activate_system(system.id, NODE, now)
+        self.heard(linked, said)
+        return linked, self.standing(linked) | {"secret": theirs}
+
+    # --- where it is ----------------------------------------------------------------
+
+    def moved(self, system: RemoteSystem, base_url: str, transport: Wire) -> str:
+        """Tell that node where it reaches us now; why it does not, else "". Raises
+        PeerUnanswered, NotANode."""
+        if system.connector != NODE:
+            raise NotANode(system.name)
+        say = self.standing(system) | {"url": _address_for(system, base_url)}
+        said, why = self.connector(system, transport).ask("heartbeat", say)
+        if said is None:
+            raise PeerUnanswered(why)
+        self.heard(system, said)
+        return str(said.get("unreached", ""))
+
+    def reached_at(
+        self, system: RemoteSystem, url: object, now: datetime
+    ) -> RemoteSystem:
+        """Keep where that node says it is reached. Raises InvitationRefused."""
+        if not isinstance(url, str) or (refusal := url_refusal(url)):
+            why = refusal if isinstance(url, str) else "it is no text"
+            raise InvitationRefused(f"the URL of the other node cannot be used: {why}")
         settings = {**system.settings, "url": url}
-        self._application.change(
+        return self._application.change(
             RemoteSystem,
             system.id,
             lambda each: each.change(each.description, settings, NODE, now),
         )
-        self._application.activate_system(system.id, NODE, now)
-        self.heard(system, said)
-        return self.standing(system) | {"secret": theirs}
 
     def _register(
         self,

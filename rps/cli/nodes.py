@@ -1,4 +1,4 @@
-"""rps system invite, accept, rotate: linking with another node."""
+"""rps system invite, accept, moved, rotate: linking with another node."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ import click
 from rps.application.neighbours import Invitation, Neighbours, known_to
 from rps.application.secret_store import SecretStore
 from rps.cli.session import open_session
-from rps.cli.terminal import domain_option, output_option, say, show_json
+from rps.cli.terminal import (
+    Exit,
+    Failure,
+    domain_option,
+    output_option,
+    say,
+    show_json,
+)
 from rps.connectors.addresses import url_refusal
 from rps.connectors.transport import Transport
 from rps.domain.document import REMOTE_NAME
@@ -70,7 +77,7 @@ def invite(*, name: str, url: str, called: str, domain: str, output: str) -> Non
 def accept(*, token: str, name: str, url: str, domain: str, output: str) -> None:
     """Accept the invitation TOKEN (- reads it from stdin) and link both nodes.
 
-    Run it again where an answer was lost: it comes to the same.
+    Run it again where an answer was lost, or with another --url where that was wrong.
     """
     if token == "-":  # noqa: S105 - where to read it
         token = sys.stdin.read()
@@ -78,11 +85,12 @@ def accept(*, token: str, name: str, url: str, domain: str, output: str) -> None
     name = name or invitation.name
     _require_name(name, "--name")
     with open_session() as session:
-        system = _neighbours(session).accept(
+        base = _public_url(session, url)
+        system, unreached = _neighbours(session).accept(
             domain,
             invitation,
             name,
-            _public_url(session, url),
+            base,
             Transport(session.config.allow_networks),
             session.actor,
             session.now,
@@ -91,6 +99,22 @@ def accept(*, token: str, name: str, url: str, domain: str, output: str) -> None
     _say_linked(system, known)
     if output == "json":
         show_json({"domain": domain, "name": name, "process_events": sorted(known)})
+    _require_reached(name, base, unreached)
+
+
+@click.command()
+@click.argument("name")
+@url_option
+@domain_option
+def moved(name: str, url: str, domain: str) -> None:
+    """Tell the linked node NAME that this one is reached at another URL now."""
+    with open_session() as session:
+        base = _public_url(session, url)
+        transport = Transport(session.config.allow_networks)
+        system = session.system(domain, name)
+        unreached = _neighbours(session).moved(system, base, transport)
+    _require_reached(name, base, unreached)
+    say(f"{name} reaches this node at {base}")
 
 
 @click.command()
@@ -115,6 +139,15 @@ def _say_linked(system: RemoteSystem, known: dict[str, dict[str, object]]) -> No
         say(f"shared with it: {', '.join(sorted(known))}")
     else:
         say(f"nothing is shared with it yet: make {system.name} a member's system")
+
+
+def _require_reached(name: str, base: str, unreached: str) -> None:
+    if unreached:
+        raise Failure(
+            f"{name} does not reach this node at {base}: {unreached}. Does rps serve"
+            f" run here? Where the URL is wrong: rps system moved {name} --url URL",
+            Exit.UNREACHABLE,
+        )
 
 
 def _neighbours(session: Session) -> Neighbours:

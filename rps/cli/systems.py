@@ -9,7 +9,7 @@ import click
 
 from rps.application.connections import Connections
 from rps.application.secret_store import SecretStore
-from rps.cli.nodes import accept, invite, rotate
+from rps.cli.nodes import accept, invite, moved, rotate
 from rps.cli.session import open_session
 from rps.cli.status import systems as standing_of_systems
 from rps.cli.terminal import (
@@ -41,7 +41,7 @@ def system() -> None:
     """Register remote systems and say whether they take part."""
 
 
-for linking in (invite, accept, rotate):
+for linking in (invite, accept, moved, rotate):
     system.add_command(linking)
 
 

@@ -243,6 +243,7 @@ SCHEMAS: dict[str, Json] = {
         state=_TEXT,
         knows=_ANY_OBJECT,
         secret=_TEXT,
+        unreached=_TEXT,
     ),
     "Account": _object(
         "name roles tokens",

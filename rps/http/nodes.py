@@ -131,7 +131,10 @@ class Nodes:
             self._neighbours.wake(system, self._parts.operations, self._parts.clock())
         if said["state"] == "active":
             self._parts.application.end_pause(system)
-        return answer(self._neighbours.standing(system))
+        if "url" not in said:
+            return answer(self._neighbours.standing(system))
+        moved = self._neighbours.reached_at(system, said["url"], self._parts.clock())
+        return answer(self._neighbours.standing(system) | self._tried(moved))
 
     @route(
         "POST",
@@ -175,7 +178,13 @@ class Nodes:
         system = self._neighbours.invited(peer, _headers(), body, now.timestamp())
         g.body = body
         said = _posted(("url", "secret"))
-        return answer(self._neighbours.accepted(system, said, now))
+        linked, told = self._neighbours.accepted(system, said, now)
+        return answer(told | self._tried(linked))
+
+    def _tried(self, system: RemoteSystem) -> dict[str, str]:
+        """Why that node is not reached where it says it is."""
+        fine, why = self._parts.connectors(system).check()
+        return {} if fine else {"unreached": why}
 
     # --- messages -----------------------------------------------------------------
 

@@ -1,0 +1,63 @@
+"""Linking: what goes wrong when people type it, and how it is mended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rps.application.neighbours import Invitation, InvitationRefused
+
+if TYPE_CHECKING:
+    from hubs import Hub
+
+
+def invitation(hubs: dict[str, Hub]) -> Invitation:
+    acme = hubs["acme"]
+    to_hand_over = ("top", "globex", acme.url, "acme", "tester", acme.now())
+    return Invitation.of(acme.neighbours.invite(*to_hand_over))
+
+
+def accepted(hub: Hub, given: Invitation, url: str, name: str = "acme") -> str:
+    """Why the other node does not reach us, else ""."""
+    _, unreached = hub.neighbours.accept(
+        "top", given, name, url, hub.wire, "tester", hub.now()
+    )
+    return unreached
+
+
+def url_at_acme(hubs: dict[str, Hub]) -> str:
+    system = hubs["acme"].application.configuration.refresh().system("top", "globex")
+    assert system is not None
+    return str(system.settings["url"])
+
+
+def test_a_wrong_url_is_said_at_once_and_mended_by_accepting_again(
+    hubs: dict[str, Hub],
+) -> None:
+    globex, given = hubs["globex"], invitation(hubs)
+
+    assert "401" in accepted(globex, given, "http://initech")
+    assert accepted(globex, given, "http://globex") == ""
+
+    assert url_at_acme(hubs).startswith("http://globex/")
+
+
+def test_a_node_that_moves_tells_the_other_one(hubs: dict[str, Hub]) -> None:
+    globex = hubs["globex"]
+    accepted(globex, invitation(hubs), "http://globex")
+    system = globex.application.configuration.refresh().system("top", "acme")
+    assert system is not None
+
+    unreached = globex.neighbours.moved(system, "http://initech", globex.wire)
+
+    assert "401" in unreached
+    assert url_at_acme(hubs).startswith("http://initech/")
+
+
+def test_a_node_is_linked_under_one_name(hubs: dict[str, Hub]) -> None:
+    given = invitation(hubs)
+    accepted(hubs["globex"], given, "http://globex")
+
+    with pytest.raises(InvitationRefused, match="that node is acme here already"):
+        accepted(hubs["globex"], given, "http://globex", "other")
