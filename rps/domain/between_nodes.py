@@ -24,13 +24,15 @@ def objection(state: CorrelationState, captured: ChangeCaptured) -> str:
     """Why a node's change is not judged, else "".
 
     A record comes to a node one way only: by as many as there are, nodes would form a
-    ring, in which nobody decides. And what was decided about another version of it has
-    to be decided again.
+    ring, in which nobody decides. Nor is it deleted by a node that it was not taken
+    from. And what was decided about another version of it has to be decided again.
     """
     if captured.source != NODE:
         return ""
-    is_new = captured.member not in state.links
-    if captured.operation == "create" and state.opened and is_new:
+    link = state.links.get(captured.member)
+    is_new = link is None or link.record_id is None
+    is_offer = captured.operation in ("create", "delete") and captured.if_match is None
+    if is_offer and state.opened and is_new:
         return f"{ELSEWHERE}: this record came here another way"
     here = str(state.shared_version)
     if captured.if_match not in (None, here):

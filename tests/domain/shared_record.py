@@ -19,6 +19,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 DEFINITION_ID = str(UUID(int=7))
 FACTS = (
     *("operation", "entries", "attachments", "origin", "hop", "source", "record_id"),
+    *("changed_at", "if_match"),
 )
 
 
@@ -63,6 +64,7 @@ class SharedRecord:
         self.record = Correlation.blank(UUID(int=1), START)
         self.sequence = 0
         self.followed: list[Any] = []
+        self.captured: Any = None
 
     @property
     def now(self) -> datetime:
@@ -131,6 +133,7 @@ class SharedRecord:
             **captured,
         )
         event.mutate(self.record)
+        self.captured = event
         return self.when(
             lambda record: record.judge(
                 event, self.sequence, self.definition, 1, self.now
