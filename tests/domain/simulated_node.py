@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from rps.domain import events, flow, journal
+from rps.domain import between_nodes, events, flow, journal
 from rps.domain.correlation import Correlation
 from rps.domain.delivery import (
     Delivered,
@@ -162,7 +162,7 @@ class Node:
     def judge_next(self) -> bool:
         """Judge the oldest change whose member is settled; False: there is none."""
         for index, (sequence, captured) in enumerate(self.inbound):
-            if self.parks and self.lanes[captured.member].is_unsettled:
+            if self.parks and self.waits(captured):
                 continue
             del self.inbound[index]
             self.judged[sequence] = captured
@@ -171,6 +171,10 @@ class Node:
                 self._view(event)
             return True
         return False
+
+    def waits(self, captured: Any) -> bool:
+        is_unsettled = self.lanes[captured.member].is_unsettled
+        return is_unsettled and not between_nodes.is_judged_at_once(captured)
 
     def resolve(self, member: str, field: str, keep: Any, other: Any) -> None:
         """A person decides an open conflict."""
@@ -245,7 +249,9 @@ class Node:
         if fate == "lost" and not isinstance(answer, Unavailable):
             answer = Uncertain("no answer")
         remote = self.remotes[name]
-        reading = remote.read() if isinstance(answer, Moved) else None
+        reading = None
+        if isinstance(answer, Moved):
+            reading = answer.record or remote.read()
         recorded = outcomes.recorded(scene, write, answer, reading)
         if isinstance(answer, Delivered) and not remote.is_conditional:
             recorded += outcomes.seen_beside(scene, write, answer)
