@@ -142,7 +142,7 @@ def _entries(simulation: LinkedSimulation, node: LinkedNode) -> Iterator[str]:
     for name, desk in node.desks.items():
         if desk.is_deleted or desk.record is None:
             continue
-        shown = Counter(each.rpartition(":")[2] for each in desk.entries)
+        shown = Counter(desk.texts[each].strip() for each in desk.entries)
         if twice := [each for each, times in shown.items() if times > 1]:
             yield f"{name} shows {twice} twice: {desk.entries}"
         missing = simulation.entries - shown.keys()
@@ -226,7 +226,7 @@ def _late(node: LinkedNode) -> defaultdict[tuple[str, str], list[Any]]:
     for event in node.log:
         if isinstance(event, events.ChangeAccepted | events.ChangeIgnored):
             captured = node.judged[event.sequence]
-            for name in event.late:
+            for name in captured.fields.keys() & event.late:
                 late[(event.member, name)].append(captured.fields[name])
     return late
 

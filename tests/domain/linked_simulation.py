@@ -195,8 +195,10 @@ class LinkedSimulation:
         draw = self.random.random()
         if draw < 0.12:
             self.number += 1
-            self.entries.add(f"e{self.number}")
-            desk.comment(f"e{self.number}")
+            self.entries.add(f"said {self.number}")
+            key = f"e{len(desk.entries)}"  # as at any other desk
+            desk.texts[key] = f"said {self.number}"
+            desk.comment(key)
         elif self.deletes and draw < 0.15:
             desk.delete()
         else:

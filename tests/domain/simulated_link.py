@@ -101,7 +101,8 @@ class LinkedNode(Node):
             return
         change = {each: message[each] for each in _KEPT if each != "id"}
         change["entries"] = [
-            {name: entry[name] for name in ("id", "journal", "text")}
+            {name: value for name, value in entry.items() if name != "operation"}
+            | ({"deleted": True} if entry.get("operation") == "delete" else {})
             for entry in message["entries"]
         ]
         change |= {
