@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from rps.application.capture import opened_by
 from rps.application.captured import Poster
 from rps.domain import flow
 from rps.domain.between_nodes import ELSEWHERE, MOVED_ON, NODE
@@ -140,7 +139,7 @@ class Arrivals:
         def opens(route: Route, change: Mapping[str, Any]) -> UUID:
             shared = _uuid(change["record_id"])
             if shared is None or (route.definition_id, shared) in taken:
-                return opened_by(route, change)
+                return self._application.intake.opened_by(route, change)
             return shared
 
         return opens

@@ -60,16 +60,6 @@ class Receipt:
     reason: str = ""
 
 
-def opened_by(route: Route, change: Mapping[str, Any]) -> UUID:
-    """The id of the correlation that a record nobody shares yet opens."""
-    return Correlation.id_of(
-        str(route.definition_id),
-        route.member.name,
-        route.member.table,
-        change["record_id"],
-    )
-
-
 class Intake:
     """Captures changes. Reads nothing but what it remembers of links, as a rule."""
 
@@ -83,6 +73,22 @@ class Intake:
         self._unlinked: dict[tuple[str, UUID, str, str], tuple[UUID, float]] = {}
         self._renewing: dict[str, dict[LinkKey, UUID]] = {}
         self._lock = Lock()
+        self._node = ""
+
+    def opened_by(self, route: Route, change: Mapping[str, Any]) -> UUID:
+        """The id of the correlation that a record nobody shares yet opens.
+
+        It travels to other nodes, where a record of the same name in a system of the
+        same name is another one.
+        """
+        self._node = self._node or self._recorder.genesis()
+        return Correlation.id_of(
+            str(route.definition_id),
+            route.member.name,
+            route.member.table,
+            change["record_id"],
+            self._node,
+        )
 
     def capture(
         self,
@@ -90,7 +96,7 @@ class Intake:
         changes: Sequence[Mapping[str, Any]],
         now: datetime,
         allow: Callable[[Configuration], object] = lambda _configuration: None,
-        opens: Callable[[Route, Mapping[str, Any]], UUID] = opened_by,
+        opens: Callable[[Route, Mapping[str, Any]], UUID] | None = None,
     ) -> list[Receipt]:
         """Commit `changes` together and receipt each.
 
@@ -100,6 +106,7 @@ class Intake:
         RemoteSystemDisabled, ChangeIdReused; OperationalError when the database is
         away. In all of these nothing was recorded.
         """
+        opens = opens or self.opened_by
         configuration = self._reader.current
         for _ in range(TRIES):
             try:

@@ -41,9 +41,12 @@ class Correlation(Hearing):
     """
 
     @staticmethod
-    def id_of(definition: str, member: str, table: str, record_id: str) -> UUID:
-        """The id of the correlation that this record opens."""
-        return identity("correlation", definition, member, table, record_id)
+    def id_of(
+        definition: str, member: str, table: str, record_id: str, node: str = ""
+    ) -> UUID:
+        """The id of the correlation that this record opens at the node."""
+        at = (node,) if node else ()
+        return identity("correlation", definition, member, table, record_id, *at)
 
     # --- what came in ---------------------------------------------------------------
 

@@ -250,6 +250,13 @@ class LogRecorder(PostgresApplicationRecorder):
         with self.datastore.get_connection() as conn:
             return rows_after(conn, after, limit)
 
+    def genesis(self) -> str:
+        """The hash of the log's first event, which no other log has; "" before that."""
+        with self.datastore.get_connection() as conn:
+            cursor = conn.cursor(row_factory=tuple_row, binary=True)
+            row = cursor.execute(statements.GENESIS).fetchone()
+            return row[0].hex() if row else ""
+
     def head(self) -> tuple[int, bytes]:
         """Where the log ends: last position and hash."""
         with self.datastore.get_connection() as conn:

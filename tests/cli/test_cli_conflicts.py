@@ -48,7 +48,8 @@ def disputed(rps: Rps, application: RemoteProcessSync) -> Rps:
 def link_case(application: RemoteProcessSync) -> None:
     configuration = application.configuration.refresh()
     (definition,) = configuration.definitions()
-    key = Correlation.id_of(str(definition.id), "acme", "incident", "INC1")
+    opener = (str(definition.id), "acme", "incident", "INC1")
+    key = Correlation.id_of(*opener, application.recorder.genesis())
     found = application.find(Correlation, key)
     assert found is not None
     found.happened(

@@ -181,3 +181,16 @@ def test_automations_that_answer_each_other_end_in_an_open_conflict(
     acme.edit("T1", note="all else goes on")
     settle(acme, globex)
     assert globex.desk.records[copy]["note"] == "all else goes on"
+
+
+def test_records_of_one_number_at_desks_of_one_name_are_two_records(
+    linked: tuple[Hub, Hub],
+) -> None:
+    """Both opened the same correlation; each node took the other's for one it had."""
+    acme, globex = linked
+    acme.edit("T1", title="Printer")
+    globex.edit("T1", title="Lamp")
+    settle(acme, globex)
+    for hub in linked:
+        titles = [record["title"] for record in hub.desk.records.values()]
+        assert sorted(titles) == ["Lamp", "Printer"]
