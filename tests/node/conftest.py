@@ -6,11 +6,13 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from companies import Company
 from hubs import Hub
 from psycopg import sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from rps.postgres import EmbeddedServer
 
@@ -24,6 +26,26 @@ def hubs(server: EmbeddedServer, template: str) -> Iterator[dict[str, Hub]]:
             database = stack.enter_context(_database(server, template))
             stack.callback(Hub(name, database, made).close)
         yield made
+
+
+@pytest.fixture
+def companies(
+    server: EmbeddedServer, template: str, tmp_path: Path
+) -> Iterator[Callable[..., list[Company]]]:
+    """Founds as many as there are names; each with a node and a desk that run."""
+    with ExitStack() as stack:
+
+        def found(*names: str) -> list[Company]:
+            made = []
+            for name, words in zip(names, ("", "their_", "third_"), strict=False):
+                database = stack.enter_context(_database(server, template))
+                made.append(Company(name, database, tmp_path / name, words))
+                stack.callback(made[-1].close)
+            for company in made:
+                company.await_api()
+            return made
+
+        yield found
 
 
 @contextmanager

@@ -66,9 +66,12 @@ class Process:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
-    def end(self) -> None:
+    def terminate(self) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGTERM)
+
+    def end(self) -> None:
+        self.terminate()
         try:
             self._process.wait(20)
         except subprocess.TimeoutExpired:
@@ -76,11 +79,84 @@ class Process:
         self._words.close()
 
 
-class Node:
-    """API and workers on `database`, linked to a sandbox named zenith; acme posts.
+class Running:
+    """A node's API and workers on `database`.
 
     The workers are processes of their own, or `supervised` by `rps work`.
     """
+
+    def __init__(self, database: str, folder: Path) -> None:
+        self.database = database
+        migrate(database)
+        self.application = RemoteProcessSync(database, role="")
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environ = {
+            "RPS_DATABASE_URL": database,
+            "RPS_PORT": str(self.port),
+            "RPS_ALLOW_NETWORKS": "127.0.0.0/8",
+            "RPS_BREAKER_SECONDS": "1",
+        }
+        self.processes: dict[str, Process] = {}
+        self.sandboxes: list[Process] = []
+        self.folder = folder
+
+    def start(self, *, supervised: bool = False) -> None:
+        commands = {"api": ["serve"]}
+        if supervised:
+            commands["work"] = ["work"]
+        else:
+            commands |= {kind: ["worker", kind] for kind in KINDS}
+        self.processes = {
+            name: Process(name, command, self.environ, self.folder)
+            for name, command in commands.items()
+        }
+
+    def start_sandbox(
+        self, name: str, port: int, *arguments: str, secret: str
+    ) -> Process:
+        where = ("--port", str(port), "--database", str(self.folder / f"{name}.db"))
+        command = ["sandbox", name, *where, "--secret", secret, *arguments]
+        made = Process(name, command, self.environ, self.folder)
+        self.sandboxes.append(made)
+        return made
+
+    def account(self, name: str, role: str) -> str:
+        """Its token."""
+        now = clock()
+        account = self.application.ensure_account("top", name, [role], "test", now)
+        token, token_id, digest = mint(os.urandom(38))
+        self.application.change(
+            Account,
+            account.id,
+            lambda each: each.issue_token(token_id, digest, 1, "test", now),
+        )
+        return token
+
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.database) as connection:
+            return connection.execute(sql).fetchall()
+
+    def wait_until(self, sql: str, seconds: float = 90) -> None:
+        """Until this query answers true, looked at whenever the log grew."""
+        deadline = time.monotonic() + seconds
+        with psycopg.connect(self.database, autocommit=True) as connection:
+            connection.execute("LISTEN rps_events")
+            while connection.execute(sql).fetchone() != (True,):
+                assert time.monotonic() < deadline, f"never came true: {sql}"
+                list(connection.notifies(timeout=0.2, stop_after=1))
+
+    def close(self) -> None:
+        everything = (*self.processes.values(), *self.sandboxes)
+        for process in everything:
+            process.terminate()
+        for process in everything:
+            process.end()
+        self.application.close()
+
+
+class Node(Running):
+    """A node linked to a sandbox named zenith; acme posts."""
 
     def __init__(
         self,
@@ -90,45 +166,11 @@ class Node:
         *,
         supervised: bool = False,
     ) -> None:
-        self.database = database
-        migrate(database)
-        self.application = RemoteProcessSync(database, role="")
-        self.port, self.zenith_port = free_port(), free_port()
+        super().__init__(database, folder)
+        self.zenith_port = free_port()
         self.token = self._configure(definition)
-        self.environ = {
-            "RPS_DATABASE_URL": database,
-            "RPS_PORT": str(self.port),
-            "RPS_ALLOW_NETWORKS": "127.0.0.0/8",
-            "RPS_BREAKER_SECONDS": "1",
-        }
-        self._folder = folder
-        commands = {"api": ["serve"]}
-        if supervised:
-            commands["work"] = ["work"]
-        else:
-            commands |= {kind: ["worker", kind] for kind in KINDS}
-        self.processes = {
-            name: Process(name, command, self.environ, folder)
-            for name, command in commands.items()
-        }
-        self.zenith = self._sandbox()
-
-    def _sandbox(self) -> Process:
-        return Process(
-            "zenith",
-            [
-                "sandbox",
-                "zenith",
-                "--port",
-                str(self.zenith_port),
-                "--database",
-                str(self._folder / "zenith.db"),
-                "--secret",
-                SECRET,
-            ],
-            self.environ,
-            self._folder,
-        )
+        self.start(supervised=supervised)
+        self.zenith = self.start_sandbox("zenith", self.zenith_port, secret=SECRET)
 
     def _configure(self, definition: dict[str, Any]) -> str:
         application, now = self.application, clock()
@@ -149,14 +191,7 @@ class Node:
             system.activate("test", now)
             application.save(system)
         application.apply_definition(definition, "test", now)
-        account = application.ensure_account("top", "poster", ["admin"], "test", now)
-        token, token_id, digest = mint(os.urandom(38))
-        application.change(
-            Account,
-            account.id,
-            lambda each: each.issue_token(token_id, digest, 1, "test", now),
-        )
-        return token
+        return self.account("poster", "admin")
 
     # --- what a client does ---------------------------------------------------------
 
@@ -171,13 +206,13 @@ class Node:
                     headers={"Authorization": f"Bearer {self.token}"},
                 )
             except urllib3.exceptions.HTTPError:
-                _a_moment()
+                a_moment()
                 continue
             if answer.status == 202:
                 receipts: list[dict[str, Any]] = answer.json()["receipts"]
                 return receipts
             assert answer.status in (502, 503), answer.data
-            _a_moment()
+            a_moment()
 
     def arrived(self) -> list[dict[str, Any]]:
         """What zenith applied, in its order."""
@@ -189,24 +224,6 @@ class Node:
             if not page:
                 return found
             found += page
-
-    def ask(self, sql: str) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.database) as connection:
-            return connection.execute(sql).fetchall()
-
-    def wait_until(self, sql: str, seconds: float = 90) -> None:
-        """Until this query answers true, looked at whenever the log grew."""
-        deadline = time.monotonic() + seconds
-        with psycopg.connect(self.database, autocommit=True) as connection:
-            connection.execute("LISTEN rps_events")
-            while connection.execute(sql).fetchone() != (True,):
-                assert time.monotonic() < deadline, f"never came true: {sql}"
-                list(connection.notifies(timeout=0.2, stop_after=1))
-
-    def close(self) -> None:
-        for process in (*self.processes.values(), self.zenith):
-            process.end()
-        self.application.close()
 
 
 class Killer:
@@ -237,6 +254,6 @@ class Killer:
             thread.join()
 
 
-def _a_moment() -> None:
+def a_moment() -> None:
     """What a client waits before it tries again."""
     threading.Event().wait(0.1)

@@ -42,6 +42,16 @@ class Desk:
         found = self._ask("GET", f"/records/{self.table}/{ticket}")
         return dict(found["fields"])
 
+    def tickets(self) -> list[str]:
+        """The numbers of all tickets."""
+        found: list[dict[str, Any]] = self._ask("GET", f"/records/{self.table}")
+        return [each["id"] for each in found]
+
+    def comments(self, ticket: str) -> list[str]:
+        """The texts of a ticket's comments."""
+        found = self._ask("GET", f"/records/{self.table}/{ticket}")
+        return [each["text"] for each in found["comments"]]
+
     def applied(self, after: int = 0) -> list[dict[str, Any]]:
         """Messages from rps that took effect here, in order, past number `after`."""
         found: list[dict[str, Any]] = self._ask("GET", f"/log?after={after}")
