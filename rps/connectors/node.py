@@ -53,14 +53,7 @@ if TYPE_CHECKING:
 
     from rps.connectors.push import Wire
     from rps.connectors.transport import Said
-    from rps.domain.delivery import (
-        Attachment,
-        Fetched,
-        Outcome,
-        Reading,
-        Settlement,
-        Write,
-    )
+    from rps.domain.delivery import Fetched, Outcome, Reading, Settlement, Write
 
 PROTOCOL = 1
 BATCH = 100
@@ -134,7 +127,7 @@ class NodeConnector:
                 "version": write.version,
                 "fields": dict(write.fields),
                 "entries": batches.entries_of(write),
-                "attachments": [_told(file) for file in write.attachments],
+                "attachments": [asdict(file) for file in write.attachments],
                 "origin": write.origin,
                 "hop": write.hop,
                 "changed_by": write.changed_by,
@@ -275,13 +268,6 @@ class NodeConnector:
     def _signed(self, what: str, body: bytes) -> dict[str, str]:
         request_id = f"{what}_{self._random_bytes(16).hex()}"
         return self._signer.headers(request_id, int(self._clock()), body)
-
-
-def _told(file: Attachment) -> dict[str, Any]:
-    """A file as both nodes know it; its version is each one's own to count."""
-    said = asdict(file)
-    del said["version"]
-    return said
 
 
 def _received(receipt: dict[str, Any], exchange: Exchange) -> Received:

@@ -14,6 +14,7 @@ from rps.domain import events
 from rps.domain.aggregate import identity_text
 from rps.domain.between_nodes import NODE
 from rps.domain.problem import listed, shown
+from rps.domain.state import newer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -43,10 +44,12 @@ _UNITS = ((1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB"))
 @dataclass(slots=True)
 class Taken:
     """What a judgement found about files: those that are part of the shared record from
-    now on, and the entries in which people read of those that are not."""
+    now on, the entries in which people read of those that are not, and the files of
+    which the member itself has to be told."""
 
     files: list[File] = field(default_factory=list)
     notes: list[dict[str, Any]] = field(default_factory=list)
+    back: list[File] = field(default_factory=list)
 
 
 def taken(record: Correlation, case: Case) -> Taken:
@@ -80,7 +83,10 @@ def taken(record: Correlation, case: Case) -> Taken:
                 entry_id=note["id"],
                 reason=reason,
             )
-    return Taken(list(look.files.values()), list(told.values()))
+    files = list(look.files.values())
+    crossed = look.late | _crossed(record, captured, files)
+    back = [file for file in files if file["id"] in crossed]
+    return Taken(files, list(told.values()), back)
 
 
 class _Look:
@@ -93,9 +99,13 @@ class _Look:
         self._member = case.captured.member
         self._system = case.captured.system
         self._is_node = case.captured.source == NODE
+        self._obeys = case.captured.if_match is not None
+        self._is_older = _is_older(state, case.captured)
         self._terms = terms
         self.files: dict[str, File] = {}
         self.seen: list[dict[str, Any]] = []
+        self.late: set[str] = set()
+        """Those changed by who had not heard of the last content: it is told again."""
 
     def at(self, offer: Mapping[str, Any]) -> Iterator[tuple[File, str]]:
         """Take in one of them; yields it with the reason where it is refused."""
@@ -103,15 +113,17 @@ class _Look:
         known = self._state.attached.get(place.key)
         now = self.files.get(place.key) or (known.shown if known else None)
         if offer.get("deleted"):
-            if now is not None:
+            if now is not None and not self._is_late(offer, now):
                 self._removed(place, now, known)
         elif now is None:
             if twin := self._twin(offer):
                 self._has(place._replace(key=twin), offer["sha256"])
             else:
-                yield from self._new(offer, place, 0)
+                yield from self._new(offer, place, None)
         elif self._is_edit(offer, place, now, known):
-            yield from self._new(offer, place, now["version"])
+            if self._is_late(offer, now):
+                self.late.add(place.key)
+            yield from self._new(offer, place, now)
 
     def _place(self, offer: Mapping[str, Any]) -> _Place:
         """A file that we wrote comes back under the id we gave it, or under one that
@@ -149,7 +161,8 @@ class _Look:
             return
         self._has(place, None)
         if self._terms.deletion and not now.get("deleted"):
-            self.files[place.key] = {**now, "deleted": True}
+            version = now["version"] + 1
+            self.files[place.key] = {**now, "version": version, "deleted": True}
 
     def _twin(self, offer: Mapping[str, Any]) -> str | None:
         """A file of another member's with this name and content, which the one who
@@ -169,8 +182,17 @@ class _Look:
     def _has(self, place: _Place, sha256: str | None) -> None:
         self.seen.append({"id": place.key, "as": place.own, "sha256": sha256})
 
+    def _is_late(self, offer: Mapping[str, Any], now: File) -> bool:
+        """Whether the member did this before it had the content that is shared now.
+        Nodes count versions alike; the one that decides is never late."""
+        if self._obeys:
+            return False
+        if self._is_node:
+            return bool(offer.get("version", 0) <= now["version"])
+        return self._is_older
+
     def _new(
-        self, offer: Mapping[str, Any], place: _Place, version: int
+        self, offer: Mapping[str, Any], place: _Place, now: File | None
     ) -> Iterator[tuple[File, str]]:
         file = {
             "id": place.key,
@@ -178,7 +200,7 @@ class _Look:
             "size": offer["size"],
             "type": _type_of(offer),
             "sha256": offer["sha256"],
-            "version": version + 1 if version else self._version_of(offer["name"]),
+            "version": self._version_of(offer, now),
             "system": self._system,
         }
         if reason := refusal(self._terms, file):
@@ -187,9 +209,15 @@ class _Look:
             self.files[place.key] = file
             self._has(place, offer["sha256"])
 
-    def _version_of(self, name: str) -> int:
+    def _version_of(self, offer: Mapping[str, Any], now: File | None) -> int:
         """A second file of a name, with another content, is its next version."""
-        own = f"{self._member}:"
+        told: int = offer.get("version", 0) if self._is_node else 0
+        if told and (now is None or self._obeys):
+            return told
+        if now is not None:
+            after: int = now["version"] + 1
+            return max(told, after)
+        own, name = f"{self._member}:", offer["name"]
         versions = [
             file["version"]
             for key, file in (
@@ -309,17 +337,24 @@ def owed(state: CorrelationState, member: Member) -> list[File]:
     return lacking
 
 
-def crossed(
+def _crossed(
     state: CorrelationState, captured: ChangeCaptured, files: Sequence[File]
-) -> list[File]:
+) -> set[str]:
     """Those of `files` that a message waiting for the member, who has just changed
     them, would change back: it is told of its own last. Not where the member decides:
     what it tells is taken as it is."""
     if not files or captured.if_match is not None:
-        return []
-    coming = {
+        return set()
+    return {
         each["id"]
         for pending in state.pending.to(captured.member)
         for each in pending.attachments
     }
-    return [file for file in files if file["id"] in coming]
+
+
+def _is_older(state: CorrelationState, captured: ChangeCaptured) -> bool:
+    """Whether the change shows its record as it was before what is known of it."""
+    link, shown = state.links.get(captured.member), captured.record_revision
+    if link is None or shown is None or link.revision in (None, shown):
+        return False
+    return not newer(shown, link.revision)

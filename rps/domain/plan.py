@@ -90,7 +90,7 @@ def messages(
         if name == captured.member:
             changed = owed(state, member, standing, verdict.agreed)
             notes = [*verdict.taken.notes, *verdict.back]
-            back = attachments.crossed(state, captured, verdict.taken.files)
+            back = verdict.taken.back
             if not (changed or notes or back):
                 continue
             message = message_to(state, member, changed, notes, standing, files=back)

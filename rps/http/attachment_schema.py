@@ -17,12 +17,17 @@ NAME_MAX = 1000
 people read, which a change that is turned away here would not have."""
 ID_MAX = 200
 TYPE_MAX = 255
+VERSION_MAX = 1_000_000_000
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def _is_size(value: Any) -> bool:
     return is_whole(value) and 0 <= value <= WHOLE_MAX
+
+
+def _is_version(value: Any) -> bool:
+    return is_whole(value) and 1 <= value <= VERSION_MAX
 
 
 def _is_sha256(value: Any) -> bool:
@@ -49,6 +54,16 @@ _ATTACHMENT = Shape(
             "the SHA-256 of its bytes: 64 of 0-9 and a-f",
         ),
         "deleted": Kind(_is_flag, {"type": "boolean"}, "true or false"),
+        "version": Kind(
+            _is_version,
+            {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": VERSION_MAX,
+                "description": "between nodes: counts its contents",
+            },
+            f"a whole number 1 to {VERSION_MAX}",
+        ),
         "yours": Kind(
             _is_flag,
             {"type": "boolean", "description": "between nodes: the id is this node's"},

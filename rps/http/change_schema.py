@@ -321,6 +321,7 @@ def _plain(change: dict[str, Any]) -> dict[str, Any]:
     if type(change.get("hop")) is float:
         change["hop"] = int(change["hop"])
     for file in change.get("attachments", ()):
-        if "size" in file:
-            file["size"] = int(file["size"])
+        for name in ("size", "version"):
+            if name in file:
+                file[name] = int(file[name])
     return change

@@ -188,6 +188,29 @@ def test_of_two_versions_made_at_once_the_one_that_came_last_ends_everywhere() -
     assert told(accepted) == {"a": last, "b": last, "c": last}
 
 
+def test_who_had_not_heard_of_the_last_content_is_told_its_own_again() -> None:
+    """Else it would keep ours, and all others have its own: its report came late."""
+    made = record().shows("a", 2, attachments=[a_file()])
+    made.acknowledges("b", 2).acknowledges("c", 2)
+    made.shows("a", 3, attachments=[a_file(content="of a")])
+    made.acknowledges("b", 4).acknowledges("c", 4)
+    _, accepted = made.shows("b", 3, attachments=[a_file("a:1", content="of b")]).then(
+        AttachmentsShared, ChangeAccepted
+    )
+    last = [("a:1", hashed("of b"))]
+    assert told(accepted) == {"a": last, "b": last, "c": last}
+
+
+def test_a_file_removed_before_hearing_of_its_last_content_is_kept() -> None:
+    made = record(deletion=True).shows("a", 2, attachments=[a_file()])
+    made.acknowledges("b", 2).acknowledges("c", 2)
+    made.shows("a", 3, attachments=[a_file(content="of a")])
+    made.acknowledges("b", 4).acknowledges("c", 4)
+    gone = [{"id": "a:1", "deleted": True}]
+    made.shows("b", 3, attachments=gone).then(ChangeIgnored)
+    assert holds(made) == {"a:1": hashed("of a")}
+
+
 # --- deletion -----------------------------------------------------------------------
 
 

@@ -96,6 +96,8 @@ class Desk:
         self.deleted: set[str] = set()
         self.files: dict[str, dict[str, str]] = {}
         self.bytes: dict[str, bytes] = {}
+        self.attachments: dict[str, dict[str, tuple[str, str]]] = {}
+        """Files by their ids, for desks where two may have one name."""
         self.writes: list[Write] = []
         self.fails: Callable[[Write], Outcome | None] = lambda _write: None
         self._answers: dict[str, Delivered] = {}
@@ -115,12 +117,7 @@ class Desk:
             self.external[key] = write.correlation_id
             for entry in write.entries:
                 self.comments.setdefault(key, {})[entry.id] = entry.text
-            for file in write.attachments:
-                held = self.files.setdefault(key, {})
-                if file.deleted:
-                    held.pop(file.name, None)
-                else:
-                    held[file.name] = file.sha256
+            self._take_files(key, write)
             if write.operation == "delete":
                 self.deleted.add(key)
             self.writes.append(write)
@@ -129,6 +126,18 @@ class Desk:
             )
             self._answers[write.delivery_id] = answer
             return answer
+
+    def _take_files(self, key: str, write: Write) -> None:
+        for file in write.attachments:
+            here = self.attachments.setdefault(key, {})
+            here.pop(file.id, None)
+            if not file.deleted:
+                here[file.id] = (file.name, file.sha256)
+            held = self.files.setdefault(key, {})
+            if file.deleted:
+                held.pop(file.name, None)
+            else:
+                held[file.name] = file.sha256
 
     def write_many(
         self, writes: Sequence[Write]
