@@ -9,8 +9,9 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from shared_tickets import share
+from shared_tickets import change, now, share
 
+from rps.application.captured import Poster
 from rps.cli.timeline import WORDS
 from rps.domain.events import EVENTS
 from rps.log.chain import GENESIS, hash_of
@@ -28,6 +29,20 @@ def tamper(database: str, *statements: str) -> None:
         for statement in statements:
             connection.execute(statement)
         connection.execute("ALTER TABLE rps_events ENABLE TRIGGER USER")
+
+
+def test_an_edited_and_a_removed_comment_are_told_of(
+    rps: Rps, application: RemoteProcessSync
+) -> None:
+    key = share(application)
+    for number, entry in enumerate(({"text": "two"}, {"deleted": True}), start=2):
+        said = {"id": "c1", "journal": "comments", **entry}
+        application.intake.capture(
+            Poster("top", "acme"), [{**change(number), "entries": [said]}], now()
+        )
+    shown = rps("audit", "timeline", key, "-o", "json").stdout
+    assert "comments: two" in shown
+    assert "comments: (removed)" in shown
 
 
 def test_an_untouched_log_verifies_and_shows_where_it_ends(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -115,8 +116,7 @@ class Desk:
                 return Moved(f"it is at {revision}", ANSWERED)
             self._set(key, write.fields)
             self.external[key] = write.correlation_id
-            for entry in write.entries:
-                self.comments.setdefault(key, {})[entry.id] = entry.text
+            self._journal(key, write)
             self._take_files(key, write)
             if write.operation == "delete":
                 self.deleted.add(key)
@@ -138,6 +138,13 @@ class Desk:
                 held.pop(file.name, None)
             else:
                 held[file.name] = file.sha256
+
+    def _journal(self, key: str, write: Write) -> None:
+        for entry in write.entries:
+            said = self.comments.setdefault(key, {})
+            said[entry.id] = entry.text
+            if entry.operation == "delete":
+                del said[entry.id]
 
     def write_many(
         self, writes: Sequence[Write]
@@ -251,6 +258,9 @@ class Hub:
         )
         self.fetcher = Fetcher(self.application, self.connect, self.now, lambda: 0.5)
         self.herald = Herald(self.application, self.wire, self.now)
+        self._beating = ExitStack()
+        for worker in (self.receiver, self.deliverer):
+            self._beating.enter_context(worker.heartbeat())
         self.works_alone = True
         self._working = threading.RLock()
         self._changes = 0
@@ -272,6 +282,7 @@ class Hub:
         return self.neighbours.connector(system, self.wire)
 
     def close(self) -> None:
+        self._beating.close()
         self.deliverer.close()
         self.fetcher.close()
         self.application.close()
