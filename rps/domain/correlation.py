@@ -118,7 +118,9 @@ class Correlation(Hearing):
         self._tell_conflicts(case, result)
         taken = attachments.taken(self, case)
         entries = [*heard.entries, *taken.notes]
-        version = self.shared_version + bool(result.values or heard.has_edits)
+        version = self.shared_version + bool(
+            result.values or (heard.entries and heard.has_edits)
+        )
         agreed = {name: v or version for name, v in result.agreed.items()}
         verdict = Verdict(result, entries, version, agreed, taken, heard.back)
         messages = plan.messages(self, case, verdict)

@@ -112,7 +112,7 @@ def messages(
                 "changed_by": captured.changed_by,
                 "changed_at": case.changed_at,
             }
-            planned += journal.in_parts(about, member)
+            planned += journal.in_parts(about, member) if about["entries"] else [about]
     return planned
 
 
@@ -218,8 +218,8 @@ def _told(
                 (member.name, name) == released or (member.name, name) not in state.held
             )
         ]
-        told = journal.told(state, member, entries)
-        if not is_known:
+        told = journal.told(state, member, entries) if entries else []
+        if not is_known and state.said:
             given = {entry["id"] for entry in told}
             before = journal.earlier(state, member)
             told = [*(e for e in before if e["id"] not in given), *told]
@@ -260,6 +260,8 @@ def still_to_send(
 
 def entries_to_send(state: CorrelationState, pending: Pending) -> list[dict[str, Any]]:
     """What of a waiting message's entries its member has not made out of date."""
+    if not pending.entries:
+        return pending.entries
     return [
         entry
         for entry in pending.entries
