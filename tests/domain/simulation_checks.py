@@ -94,6 +94,9 @@ def _entries(simulation: Simulation) -> Iterator[str]:
             yield f"{name} shows an entry twice: {remote.entries}"
         said = simulation.node.correlation.said
         removed = {key for key, each in said.items() if not each.digest}
+        if not simulation.definition.members[name].journals["comments"].edits:
+            # What its own people removed, and others edited: it cannot be given back.
+            removed |= {key for key in said if key.startswith(f"{name}:")}
         missing = set(simulation.entries) - set(own) - removed
         if missing and not simulation.deletes:
             yield f"{name} lacks the entries {missing}"
