@@ -251,6 +251,10 @@ class Nodes:
 
     def _require_open(self, system: RemoteSystem) -> None:
         if system.state != "active":
+            # Another process may have said so a moment ago: look once more.
+            newest = self._parts.application.configuration.refresh()
+            system = newest.system(system.domain, system.name) or system
+        if system.state != "active":
             raise NotTakenNow(system.state, PAUSED_SECONDS)
 
 

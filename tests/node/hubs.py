@@ -230,7 +230,7 @@ class Wire:
 
 class Hub:
     def __init__(self, name: str, database: str, hubs: dict[str, Hub]) -> None:
-        self.name = name
+        self.name, self.database = name, database
         self.url = f"http://{name}"
         self.is_down = False
         self.desk = Desk()

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hubs import document
 
+from rps.application import RemoteProcessSync
 from rps.application.neighbours import Invitation, InvitationRefused
+from rps.domain.remote_system import RemoteSystem
 
 if TYPE_CHECKING:
     from hubs import Hub
@@ -61,3 +64,24 @@ def test_a_node_is_linked_under_one_name(hubs: dict[str, Hub]) -> None:
 
     with pytest.raises(InvitationRefused, match="that node is acme here already"):
         accepted(hubs["globex"], given, "http://globex", "other")
+
+
+def test_what_another_process_resumed_is_open_at_once(hubs: dict[str, Hub]) -> None:
+    """The API answered from what it had read before; the message waited a minute."""
+    acme, globex = hubs["acme"], hubs["globex"]
+    acme.invites(globex)
+    acme.publish(document("globex"))
+    globex.publish(document("acme"))
+    key = RemoteSystem.id_of("top", "acme")
+    globex.application.change(
+        RemoteSystem, key, lambda s: s.pause("lunch", "eve", globex.now())
+    )
+    globex.application.configuration.refresh()
+    elsewhere = RemoteProcessSync(globex.database, connections=2)
+    elsewhere.change(RemoteSystem, key, lambda s: s.resume("", "eve", globex.now()))
+    elsewhere.close()
+
+    acme.edit("T1", title="Printer")
+    acme.work()
+
+    assert [status for status, _ in acme.messages("globex")] == ["processed"]
