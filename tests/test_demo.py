@@ -21,17 +21,25 @@ if TYPE_CHECKING:
 
 SECONDS_MAX = 180
 STEPS = (
-    "PostgreSQL, API and workers run",
-    "the definition incident.shared is published",
+    "Acme: its node runs",
+    "Zenith: its node runs",
+    "acme$ rps system invite zenith",
+    "zenith$ rps system accept rpsnode_",
+    "linked: both share incident.shared",
     "3 of 3 changes acknowledged",
-    "5 of 5 changes acknowledged",
-    "both sides now say",
+    "6 of 6 changes acknowledged",
+    "is at Zenith's desk, 586 bytes of the same SHA-256",
     "no attempt is used up meanwhile",
     "33 of 33 messages of the backlog delivered",
-    "each once, in the order of the changes",
+    "each once, in the order",
+    "rps conflict resolve",
+    'both sides now say "Payroll export: disk full"',
+    "acme: ",
+    "zenith: ",
     "events verified, none changed, removed or added",
-    "anna created INC0000001",
+    "messages, each in both logs by the same id",
 )
+COMPANIES = ("acme", "zenith")
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/environ").exists(), reason="processes are found in /proc"
@@ -72,19 +80,25 @@ class Demo:
         self._process.send_signal(number)
 
     def children(self) -> list[int]:
-        marker = f"RPS_DATA_DIR={self.folder}\0".encode()
+        markers = [f"RPS_DATA_DIR={self.folder / c}\0".encode() for c in COMPANIES]
         return [
             int(entry.name)
             for entry in Path("/proc").iterdir()
-            if entry.name.isdecimal() and marker in _environ(entry)
+            if entry.name.isdecimal()
+            and any(marker in _environ(entry) for marker in markers)
         ]
 
     def left_nothing(self) -> bool:
-        return not self.children() and self.postgres is None
+        return not self.children() and not self.postgres
 
     @property
-    def postgres(self) -> int | None:
-        return EmbeddedServer(self.folder / "postgres").pid
+    def postgres(self) -> list[int]:
+        pids = [server.pid for server in servers(self.folder)]
+        return [pid for pid in pids if pid is not None]
+
+
+def servers(folder: Path) -> list[EmbeddedServer]:
+    return [EmbeddedServer(folder / company / "postgres") for company in COMPANIES]
 
 
 def _environ(process: Path) -> bytes:
@@ -97,7 +111,8 @@ def _environ(process: Path) -> bytes:
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "demo"
-    EmbeddedServer(tmp_path / "demo" / "postgres").destroy()
+    for server in servers(tmp_path / "demo"):
+        server.destroy()
 
 
 def test_the_demo_shows_every_step_and_leaves_no_process(folder: Path) -> None:
@@ -140,9 +155,8 @@ def test_killed_it_takes_everything_with_it(folder: Path) -> None:
     demo = Demo(folder, "--fresh", "--exit")
     demo.read_until("Acme opens tickets")
     alive = [os.pidfd_open(pid) for pid in demo.children()]
-    postgres = demo.postgres
-    assert postgres is not None
-    alive.append(os.pidfd_open(postgres))
+    assert len(demo.postgres) == len(COMPANIES)
+    alive += [os.pidfd_open(pid) for pid in demo.postgres]
 
     demo.send(signal.SIGKILL)
     demo.ended()

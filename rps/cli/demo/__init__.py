@@ -1,4 +1,4 @@
-"""rps demo: the whole product on one machine, shown and left running."""
+"""rps demo: two companies on one machine, shown and left running."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -18,13 +18,14 @@ from rps.cli.demo.processes import Processes
 from rps.cli.demo.scene import Scene, forget, was_used
 from rps.cli.demo.stage import Stage
 from rps.cli.demo.story import Story
-from rps.cli.session import Session, application_of
+from rps.cli.demo.waiting import wait_until
 from rps.cli.terminal import Failure, say
 from rps.config import Config
-from rps.postgres import EmbeddedServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rps.cli.demo.company import Company
 
 SECONDS_TO_READ = 1.0
 TERMINATED = 128 + signal.SIGTERM
@@ -40,9 +41,9 @@ INTERRUPTED = 128 + signal.SIGINT
 )
 @click.option(
     "--port",
-    type=click.IntRange(1, 65533),
-    help="Where the API listens; the ticket systems take the next two.  "
-    "[8080, or as before]",
+    type=click.IntRange(1, 65532),
+    help="Where Acme's API listens; its desk, Zenith's API and desk take the next "
+    "three.  [8080, or as before]",
 )
 @click.option("--exit", "leave", is_flag=True, help="End after the show.")
 @click.option("--fast", is_flag=True, help="Do not pause for readers.")
@@ -59,11 +60,11 @@ def demo(
     fast: bool,
     data_dir: Path | None,
 ) -> None:
-    """Show rps at work: a node and two ticket systems, kept in step.
+    """Show rps at work: two companies' nodes and ticket desks, kept in step.
 
-    Starts an embedded PostgreSQL, a node and two small ticket systems as processes of
-    their own, plays what happens between two companies, and keeps running for you to
-    try. Ctrl-C ends all of it.
+    Starts for each of the two a node on an embedded PostgreSQL and a small ticket
+    system, as processes of their own, plays what happens between them, and keeps
+    running for you to try. Ctrl-C ends all of it.
     """
     signal.signal(signal.SIGTERM, _terminated)
     folder = (data_dir or Config.from_environ().data_dir / "demo").absolute()
@@ -110,7 +111,7 @@ def _starts_fresh(fresh: bool | None) -> bool:
 @contextmanager
 def _running(scene: Scene) -> Iterator[Processes]:
     """Whatever happens, nothing is left running."""
-    processes = Processes(scene.folder, scene.environ())
+    processes = Processes(scene.folder, [each.server for each in scene.companies])
     try:
         yield processes
     finally:
@@ -123,49 +124,48 @@ def _running(scene: Scene) -> Iterator[Processes]:
 def _play(scene: Scene, processes: Processes, *, pause: float, stay: bool) -> None:
     stage = Stage()
     try:
-        with stage.status("PostgreSQL, API and workers run (rps serve --workers)"):
-            scene.start_node(processes)
-        database_url = EmbeddedServer(scene.folder / "postgres").dsn()
-        with application_of(database_url) as application:
-            config = Config.from_environ(scene.environ())
-            session = Session(config, database_url, application, "demo")
-            with stage.status(
-                "systems acme and zenith, accounts and tokens are set up"
-            ):
-                scene.configure(session)
-            for name in scene.ports:
-                with stage.status(f"{name} runs (rps sandbox {name})"):
-                    scene.start_sandbox(name, processes)
-            scene.activate(session)
-            with stage.status("the definition incident.shared is published"):
-                scene.publish(session)
-                scene.await_workers(session, processes)
-            correlation_id = Story(stage, scene, session, processes, pause).play()
+        with ExitStack() as attached:
+            for company in scene.companies:
+                with stage.status(_says(company, "its node", "rps serve --workers")):
+                    company.start_node(processes)
+                attached.enter_context(company.attached())
+                company.configure()
+                scene.keep()
+                with stage.status(_says(company, "its desk", "rps sandbox")):
+                    company.start_desk(processes)
+                wait_until(company.is_at_work, "the workers work", processes)
+            correlation_id = Story(stage, scene, processes, pause).play()
         if stay:
             _invite(stage, scene, correlation_id)
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
 
 
+def _says(company: Company, what: str, command: str) -> str:
+    return f"{company.name.title()}: {what} runs ({command})"
+
+
 def _invite(stage: Stage, scene: Scene, correlation_id: str) -> None:
     """Say what to look at and what to try; each line works as it is printed."""
-    folder = os.path.relpath(scene.folder)
     program = _program()
+    acme, zenith = scene.companies
     stage.act("Your turn", "All of it keeps running until Ctrl-C.")
     stage.print(
-        f"\n  Acme's tickets     {scene.url('acme')}/\n"
-        f"  Zenith's tickets   {scene.url('zenith')}/\n"
-        f"  The API            {scene.api}/v1/openapi.json\n"
+        f"\n  Acme's tickets     {acme.desk_url}/\n"
+        f"  Zenith's tickets   {zenith.desk_url}/\n"
+        f"  Acme's node        {acme.api}/v1/openapi.json\n"
+        f"  Zenith's node      {zenith.api}/v1/openapi.json\n"
     )
     stage.print("Change a ticket there and see it arrive. Or, in another terminal:\n")
     for line in (
-        f"export TOKEN={scene.tokens['you']}",
-        f'export AUTH="Authorization: Bearer $TOKEN" API={scene.api}/v1',
+        f"export TOKEN={acme.tokens['you']}",
+        f'export AUTH="Authorization: Bearer $TOKEN" API={acme.api}/v1',
         'curl -H "$AUTH" "$API/correlations?limit=3"',
         f'curl -H "$AUTH" $API/correlations/{correlation_id}/timeline',
         'curl -H "$AUTH" $API/systems',
         "",
-        f"export RPS_DATA_DIR={folder} RPS_ALLOW_NETWORKS=127.0.0.0/8",
+        "export RPS_ALLOW_NETWORKS=127.0.0.0/8",
+        f"export RPS_DATA_DIR={os.path.relpath(acme.folder)}",
         f"{program} status",
         f"{program} audit timeline {correlation_id}",
         f"{program} audit verify",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 import urllib3
@@ -37,6 +38,18 @@ class Desk:
         path = f"/records/{self.table}/{ticket}/comments"
         self._ask("POST", path, {"text": text, "user": user})
 
+    def attach(
+        self, ticket: str, user: str, name: str, kind: str, content: bytes
+    ) -> None:
+        query = urlencode({"user": user, "name": name, "type": kind})
+        path = f"/records/{self.table}/{ticket}/attachments?{query}"
+        self._send("POST", path, content, "application/octet-stream")
+
+    def files(self, ticket: str) -> list[dict[str, Any]]:
+        """The ticket's attachments."""
+        found = self._ask("GET", f"/records/{self.table}/{ticket}")
+        return [each for each in found["attachments"] if not each["deleted"]]
+
     def ticket(self, ticket: str) -> dict[str, Any]:
         """The ticket's fields."""
         found = self._ask("GET", f"/records/{self.table}/{ticket}")
@@ -58,10 +71,13 @@ class Desk:
         return found
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        headers = {"Content-Type": "application/json"}
         sent = None if body is None else orjson.dumps(body)
+        return self._send(method, path, sent, "application/json")
+
+    def _send(self, method: str, path: str, body: bytes | None, kind: str) -> Any:
+        headers = {"Content-Type": kind}
         answer = self._pool.request(
-            method, f"{self.url}{path}", body=sent, headers=headers
+            method, f"{self.url}{path}", body=body, headers=headers
         )
         if answer.status >= 400:  # noqa: PLR2004 - from here on HTTP means no
             raise Failure(f"{self.name} answered {answer.status}: {answer.data!r}")

@@ -1,4 +1,4 @@
-"""Each change's way through the node, followed in the log as it grows."""
+"""Each change's way to the other company, followed in both logs as they grow."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from rps.projections.followed import decoded
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from rps.application import RemoteProcessSync
+    from rps.cli.demo.company import Company
 
 BATCH = 1_000
 SETTLED = ("acknowledged", "ignored", "skipped")
@@ -20,7 +22,7 @@ TEXT_CHARACTERS = 18
 
 @dataclass
 class Journey:
-    """One change on its way from one member to the other.
+    """One change on its way from one company's desk to the other's.
 
     `status`: captured, accepted, ignored, failed attempt, acknowledged, parked or
     skipped. Times are None until they come; all come from this machine's clock.
@@ -28,7 +30,7 @@ class Journey:
 
     change_id: str
     correlation_id: UUID
-    member: str
+    company: str
     ticket: str
     what: str
     changed_at: datetime
@@ -38,7 +40,6 @@ class Journey:
     message_id: str = ""
     delivered_at: datetime | None = None
     acknowledged_at: datetime | None = None
-    record_id: str = ""
     attempts: int = 0
 
     @property
@@ -47,30 +48,14 @@ class Journey:
 
 
 @dataclass
-class Conflict:
-    correlation_id: UUID
-    field: str
-    base: Any
-    mine: Any
-    theirs: Any
-    member: str
-    winner: str
-    policy: str
-
-
-@dataclass
 class Journeys:
-    """What happened past position `position`. `look` reads on."""
+    """What a company's desk did, past position `position`. `look` reads on."""
 
+    company: str
     application: RemoteProcessSync
     position: int
     changes: dict[str, Journey] = field(default_factory=dict)
-    conflicts: list[Conflict] = field(default_factory=list)
     _by_message: dict[str, Journey] = field(default_factory=dict)
-
-    @classmethod
-    def from_now(cls, application: RemoteProcessSync) -> Journeys:
-        return cls(application, application.recorder.head()[0])
 
     def look(self) -> None:
         """Take in what the log has gained."""
@@ -81,22 +66,16 @@ class Journeys:
                 self._take(each.event)
             self.position = stored[-1].position
 
-    def of_users(self) -> list[Journey]:
-        """Changes people made; what the node read back itself is not one."""
-        return list(self.changes.values())
-
     def _take(self, event: Any) -> None:
         match event.TOPIC:
             case "change.captured" if event.source == "api":
-                self.changes[event.change_id] = _begun(event)
+                self.changes[event.change_id] = _begun(self.company, event)
             case "change.accepted":
                 self._accepted(event)
             case "change.ignored" if event.change_id in self.changes:
                 journey = self.changes[event.change_id]
                 if not event.reason.startswith("moved"):
                     journey.status, journey.detail = "ignored", event.reason
-            case "conflict.recorded":
-                self.conflicts.append(_conflict(event))
             case topic if topic.startswith("message."):
                 self._message(event)
 
@@ -105,7 +84,7 @@ class Journeys:
         if journey is None:
             return
         journey.status = "accepted"
-        # One other member: one message, and none where it is to be told nothing.
+        # One other node: one message, and none where it is to be told nothing.
         if not event.messages:
             journey.status, journey.detail = "ignored", "nobody to tell"
         for message in event.messages:
@@ -121,8 +100,10 @@ class Journeys:
                 journey.attempts = event.attempt
                 sent = timedelta(seconds=event.seconds)
                 journey.delivered_at = event.timestamp - sent
+            case "message.received":
+                journey.status = "taken in"
             case "message.acknowledged":
-                journey.status, journey.record_id = "acknowledged", event.record_id
+                journey.status = "acknowledged"
                 journey.acknowledged_at = event.timestamp
             case "message.failed":
                 journey.status, journey.attempts = "failed attempt", event.attempt
@@ -133,9 +114,11 @@ class Journeys:
                 journey.status, journey.detail = "skipped", event.reason
 
 
-def _begun(event: Any) -> Journey:
+def _begun(company: str, event: Any) -> Journey:
     if event.operation == "create":
         what = "new ticket"
+    elif event.attachments:
+        what = f"file {event.attachments[0]['name']}"
     elif event.entries:
         what = "comment"
     else:
@@ -146,7 +129,7 @@ def _begun(event: Any) -> Journey:
     return Journey(
         event.change_id,
         event.originator_id,
-        event.member,
+        company,
         event.record_id,
         what,
         datetime.fromisoformat(event.changed_at),
@@ -159,14 +142,20 @@ def _cut(value: Any) -> str:
     return text if len(text) <= TEXT_CHARACTERS else text[: TEXT_CHARACTERS - 1] + "…"
 
 
-def _conflict(event: Any) -> Conflict:
-    return Conflict(
-        event.originator_id,
-        event.field,
-        event.base,
-        event.mine,
-        event.theirs,
-        event.member,
-        event.winner,
-        event.policy,
-    )
+class Watch:
+    """Both companies' journeys from now on."""
+
+    def __init__(self, companies: Sequence[Company]) -> None:
+        self._all = [
+            Journeys(
+                c.name, c.session.application, c.session.application.recorder.head()[0]
+            )
+            for c in companies
+        ]
+
+    def look(self) -> list[Journey]:
+        """Read on; all journeys so far, in the order of the changes."""
+        for journeys in self._all:
+            journeys.look()
+        found = [j for journeys in self._all for j in journeys.changes.values()]
+        return sorted(found, key=lambda journey: journey.changed_at)

@@ -1,4 +1,4 @@
-"""The act in which one system is down, and comes back."""
+"""The act in which one company's node is down, and comes back."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group
 from rich.text import Text
 
-from rps.cli.demo.journeys import Journeys
-from rps.cli.demo.scene import wait_until
+from rps.cli.demo.journeys import BATCH, Watch
 from rps.cli.demo.stage import journey_table, with_bar
+from rps.cli.demo.waiting import wait_until
 from rps.cli.terminal import Failure
+from rps.domain.between_nodes import NODE
+from rps.projections.followed import decoded
 
 if TYPE_CHECKING:
+    from rps.cli.demo.journeys import Journey
     from rps.cli.demo.story import Story
 
 NEW_TICKETS = 10
@@ -37,39 +40,44 @@ MADE = """
 SELECT correlation_id::text, message_id::text, status::text FROM outbound_queue
 WHERE system = 'zenith' AND sequence > %(position)s ORDER BY sequence, place
 """
+ID_CHARACTERS = 36
 
 
 class Outage:
-    """Zenith is killed, acme goes on, zenith comes back."""
+    """Zenith's node is killed, both desks go on, the node comes back."""
 
     def __init__(self, story: Story) -> None:
         self._story = story
         self._stage = story.stage
-        wait_until(
-            lambda: not story.session.ask(LEFT),
-            "what a run before this one left is delivered",
-            story.processes,
-        )
-        self._watch = Journeys.from_now(story.session.application)
-        self._start = self._watch.position
+        self._acme, self._zenith = story.acme.session, story.zenith.session
+        for session in (self._acme, self._zenith):
+            wait_until(
+                lambda session=session: not session.ask(LEFT),
+                "what a run before this one left is delivered",
+                story.processes,
+            )
+        self._watch = Watch(story.scene.companies)
+        self._start = self._acme.application.recorder.head()[0]
+        self._start_there = self._zenith.application.recorder.head()[0]
         self._backlog = 0
 
-    def play(self) -> None:
-        applied = self._story.zenith.applied()
-        last = applied[-1]["n"] if applied else 0
-        self._go_down()
+    def play(self, shared: Journey) -> None:
+        """Meanwhile both change the ticket `shared`."""
+        self._go_down(shared)
         self._come_back()
-        self._check_order(last)
+        self._check_order()
 
-    def _go_down(self) -> None:
+    def _go_down(self, shared: Journey) -> None:
         self._stage.act(
-            "Zenith's system dies, Acme goes on",
-            "kill -9. Its messages wait in order; after ten failures the breaker opens:"
-            "\nnothing is sent but one probe now and then.",
+            "Zenith's node dies, both companies go on",
+            "kill -9. Acme's messages wait in order; after ten failures the breaker\n"
+            "opens: nothing is sent but one probe now and then. Zenith's people work\n"
+            "on, too, and both change the first ticket.",
         )
-        self._story.processes.kill("zenith")
+        self._story.processes.kill(self._story.zenith.node)
         total = NEW_TICKETS * (1 + EDITS_EACH) + len(self._story.tickets)
         with self._stage.live(self._standing) as draw:
+            self._work_at_zenith(shared)
             self._work(draw)
             wait_until(
                 lambda: self._ask()["waiting"] >= total and self._is_open(),
@@ -88,12 +96,20 @@ class Outage:
             "no attempt is used up meanwhile"
         )
 
+    def _work_at_zenith(self, shared: Journey) -> None:
+        """Reported once the node is there again."""
+        zenith = self._story.zenith
+        copy = zenith.ticket_of(shared.correlation_id)
+        zenith.desk.edit(
+            copy, "zoe", summary="Payroll export: disk full", status="on hold"
+        )
+
     def _work(self, draw: Any) -> None:
         """What acme's people do meanwhile."""
         story, tickets = self._story, []
         for number in range(1, NEW_TICKETS + 1):
             tickets.append(
-                story.acme.create(
+                story.acme.desk.create(
                     "anna",
                     short_description=f"Laptop {number} does not start",
                     urgency="3",
@@ -101,19 +117,23 @@ class Outage:
                 )
             )
             self._rest(story.pause / 5, draw)
-        for ticket in story.tickets:
-            story.acme.edit(ticket, "arne", description="The customer called again.")
+        news: dict[str, str] = {"short_description": "Payroll run is blocked"}
+        for ticket in story.tickets:  # the first one's title, which Zenith changes too
+            news["description"] = "The customer called again."
+            story.acme.desk.edit(ticket, "arne", **news)
+            news = {}
         for state in ("2", "6")[:EDITS_EACH]:
             for ticket in tickets:
-                story.acme.edit(ticket, "arne", state=state)
+                story.acme.desk.edit(ticket, "arne", state=state)
                 self._rest(story.pause / 10, draw)
 
     def _come_back(self) -> None:
         self._stage.act(
-            "Zenith comes back",
-            "The next probe gets through, the breaker closes, the backlog goes out.",
+            "Zenith's node comes back",
+            "The next probe gets through, the breaker closes, the backlog goes out,\n"
+            "and Zenith's desk reports what its people did.",
         )
-        self._story.scene.start_sandbox("zenith", self._story.processes)
+        self._story.zenith.start_node(self._story.processes)
         with self._stage.live(self._draining) as draw:
             wait_until(
                 lambda: self._ask()["waiting"] == 0,
@@ -123,30 +143,47 @@ class Outage:
                 DRAIN_SECONDS_MAX,
             )
 
-    def _check_order(self, last: int) -> None:
-        """What zenith applied, against what was captured, ticket by ticket."""
+    def _check_order(self) -> None:
+        """What Zenith's node took in, against what Acme's sent, ticket by ticket."""
         made: dict[str, list[str]] = defaultdict(list)
-        for row in self._story.session.ask(MADE, {"position": self._start}):
+        for row in self._acme.ask(MADE, {"position": self._start}):
             if row["status"] == "processed":
                 made[row["correlation_id"]].append(row["message_id"])
-        applied: dict[str, list[str]] = defaultdict(list)
-        for entry in self._story.zenith.applied(last):
-            message_id = entry["webhook_id"][
-                : len("00000000-0000-0000-0000-000000000000")
-            ]
-            applied[entry["correlation_id"]].append(message_id)
-        if made != applied:
-            raise Failure("zenith did not apply the messages in order, each once")
+        taken = self._taken_in(set().union(*made.values()))
+        if made != taken:
+            raise Failure("Zenith did not take the messages in in order, each once")
         count = sum(map(len, made.values()))
         self._stage.done(
-            f"{count} messages for {len(made)} tickets applied, each once, "
-            "in the order of the changes"
+            f"{count} messages for {len(made)} tickets taken in, each once, "
+            "in the order\n  of the changes"
         )
+
+    def _taken_in(self, sent: set[str]) -> dict[str, list[str]]:
+        """In order; of one that was made anew, the time it counted."""
+        taken: dict[str, dict[str, None]] = defaultdict(dict)
+        application = self._zenith.application
+        position = self._start_there
+        while stored := decoded(
+            application.recorder.read(position, BATCH), application.event_mapper
+        ):
+            for each in stored:
+                event = each.event
+                if event.TOPIC == "change.captured" and event.source == NODE:
+                    key = event.change_id[:ID_CHARACTERS]
+                    ticket = taken[str(event.originator_id)]
+                    ticket.pop(key, None)
+                    ticket[key] = None
+            position = stored[-1].position
+        return {
+            ticket: [key for key in keys if key in sent]
+            for ticket, keys in taken.items()
+            if sent & keys.keys()
+        }
 
     # --- pictures -------------------------------------------------------------------
 
     def _standing(self) -> Group:
-        self._watch.look()
+        journeys = self._watch.look()
         row = self._ask()
         seconds = row["open_seconds"]
         breaker = (
@@ -155,23 +192,21 @@ class Outage:
             else Text(f"breaker open, probe in {max(seconds, 0):.1f} s", "red")
         )
         line = Text.assemble(
-            ("zenith is down", "red"),
+            ("Zenith is down", "red"),
             f" · {row['waiting']} wait · ",
             f"{row['attempts']} attempts used · ",
             breaker,
         )
-        return Group(journey_table(self._watch.of_users(), 8), Text(), line)
+        return Group(journey_table(journeys, 8), Text(), line)
 
     def _draining(self) -> Group:
-        self._watch.look()
+        journeys = self._watch.look()
         done = self._backlog - self._ask()["waiting"]
         text = f"{done} of {self._backlog} messages of the backlog delivered"
-        return with_bar(
-            journey_table(self._watch.of_users(), 8), text, done, self._backlog
-        )
+        return with_bar(journey_table(journeys, 8), text, done, self._backlog)
 
     def _ask(self) -> dict[str, Any]:
-        return self._story.session.ask(STANDING)[0]
+        return self._acme.ask(STANDING)[0]
 
     def _is_open(self) -> bool:
         return self._ask()["open_seconds"] is not None

@@ -11,11 +11,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rps.cli.terminal import Failure
-from rps.postgres import EmbeddedServer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from rps.postgres import EmbeddedServer
 
 STOP_SECONDS = 50.0
 TAIL_CHARACTERS = 2_000
@@ -28,13 +29,14 @@ class Processes:
     them one after the other; and they end by themselves when the demo is gone.
     """
 
-    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, servers: Sequence[EmbeddedServer]) -> None:
+        """`servers` are stopped with them."""
         self._folder = folder
-        self._environ = dict(environ)
+        self._servers = servers
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._from: dict[str, int] = {}
 
-    def start(self, name: str, *arguments: str, **environ: str) -> None:
+    def start(self, name: str, environ: Mapping[str, str], *arguments: str) -> None:
         """Run `rps` with `arguments`; what it says goes to `log/NAME.log`."""
         logs = self._folder / "log"
         logs.mkdir(parents=True, exist_ok=True)
@@ -45,7 +47,7 @@ class Processes:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**self._environ, **environ},
+                env=dict(environ),
                 start_new_session=True,
             )
 
@@ -68,11 +70,11 @@ class Processes:
     def kill(self, name: str) -> None:
         """Let it die as in a crash: SIGKILL, nothing is said or written any more."""
         process = self._running.pop(name)
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
     def end(self) -> None:
-        """End all of them and the database, by force where they take too long."""
+        """End all of them and the databases, by force where they take too long."""
         for process in reversed(self._running.values()):
             process.terminate()
         for process in reversed(self._running.values()):
@@ -83,8 +85,9 @@ class Processes:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         self._running.clear()
-        # Its owner stopped it, unless somebody killed that.
-        EmbeddedServer(self._folder / "postgres").stop()
+        # Their owners stopped them, unless somebody killed those.
+        for server in self._servers:
+            server.stop()
 
 
 def free_port(wanted: int | None = None) -> int:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,16 @@ class Stage:
         """As it is: never wrapped, so that it can be copied."""
         self.console.print(Text(text), soft_wrap=True)
 
+    def command(self, company: str, arguments: Sequence[str], said: str = "") -> None:
+        """A command as it is typed at a company, and what it said."""
+        self.console.print()
+        shown = " ".join(each if " " not in each else f"'{each}'" for each in arguments)
+        prompt = f"{company}$ "
+        self.console.print(Text.assemble((prompt, "bold cyan"), "rps ", shown))
+        for line in said.splitlines():
+            shown = re.sub(" {3,}", "  ", line)
+            self.console.print(Text(shown, "dim"), overflow="ellipsis", no_wrap=True)
+
     @contextmanager
     def status(self, text: str) -> Iterator[None]:
         """Show that something takes a moment, then that it is done."""
@@ -99,7 +110,7 @@ def journey_table(journeys: Sequence[Journey], most: int = 14) -> Table:
         style = STYLES.get(journey.status, "yellow")
         table.add_row(
             f"{journey.changed_at.astimezone():%H:%M:%S}",
-            Text(f"{journey.member} {journey.ticket}"),
+            Text(f"{journey.company} {journey.ticket}"),
             Text(journey.what),
             _after(journey.changed_at, journey.captured_at),
             _after(journey.changed_at, journey.delivered_at),
@@ -111,7 +122,7 @@ def journey_table(journeys: Sequence[Journey], most: int = 14) -> Table:
 def _last_step(journey: Journey) -> str:
     if journey.status == "acknowledged":
         return _after(journey.changed_at, journey.acknowledged_at)
-    waiting = ("captured", "accepted", "failed attempt")
+    waiting = ("captured", "accepted", "failed attempt", "taken in")
     return "waits" if journey.status in waiting else journey.status
 
 

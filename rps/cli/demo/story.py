@@ -1,20 +1,19 @@
-"""The demo's acts: tickets shared, a conflict, an outage, an audit."""
+"""The demo's acts: nodes linked, tickets shared, an outage, a conflict, two audits."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
-
-from rps.cli.audit import verified_log
-from rps.cli.demo.journeys import Conflict, Journey, Journeys
+from rps.cli.demo.conflict import decide
+from rps.cli.demo.journeys import Journey, Watch
+from rps.cli.demo.link import link
 from rps.cli.demo.outage import Outage
-from rps.cli.demo.scene import ACTOR, TABLES, tell, wait_until
+from rps.cli.demo.sides import side_by_side
 from rps.cli.demo.stage import journey_table, with_bar
-from rps.cli.terminal import Failure
-from rps.cli.timeline import timeline_rows, timeline_table
+from rps.cli.demo.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,13 +21,13 @@ if TYPE_CHECKING:
     from rps.cli.demo.processes import Processes
     from rps.cli.demo.scene import Scene
     from rps.cli.demo.stage import Stage
-    from rps.cli.session import Session
 
 TICKETS = (
     ("Payroll export stops at 80 %", "3"),
     ("VPN drops every hour", "2"),
     ("Printer on floor 4 prints blanks", "4"),
 )
+SCREENSHOT = "screenshot.png"
 SETTLE_SECONDS_MAX = 60.0
 
 
@@ -38,25 +37,25 @@ class Story:
 
     stage: Stage
     scene: Scene
-    session: Session
     processes: Processes
     pause: float
 
     def __post_init__(self) -> None:
-        self.acme = self.scene.desk("acme")
-        self.zenith = self.scene.desk("zenith")
+        self.acme, self.zenith = self.scene.companies
         self.tickets: list[str] = []
         self._draw: Callable[[], None] = _nothing
 
     def play(self) -> str:
         """All acts; answers the correlation id of the ticket that was audited."""
+        link(self.stage, self.scene)
+        self.rest()
         journeys = self.share()
-        correlation_id = journeys[0].correlation_id
         self.work_together(journeys)
-        self.conflict(journeys[0])
-        Outage(self).play()
-        self.audit(str(correlation_id))
-        return str(correlation_id)
+        first = journeys[0]
+        Outage(self).play(first)
+        decide(self, first)
+        side_by_side(self, first)
+        return str(first.correlation_id)
 
     # --- acts -----------------------------------------------------------------------
 
@@ -64,15 +63,15 @@ class Story:
         """New tickets at acme appear at zenith."""
         self.stage.act(
             "Acme opens tickets, Zenith gets them",
-            "Acme works in its own system, which reports each change to rps. rps\n"
-            "commits it, then writes it to Zenith's system in Zenith's words. Times\n"
-            "count from the moment the user saved.",
+            "Acme's desk reports each change to Acme's node. That tells Zenith's,\n"
+            "which writes it to its desk in Zenith's words and then acknowledges it.\n"
+            "Times count from the moment the user saved.",
         )
-        watch = Journeys.from_now(self.session.application)
+        watch = Watch(self.scene.companies)
 
         def create() -> None:
             for title, urgency in TICKETS:
-                ticket = self.acme.create(
+                ticket = self.acme.desk.create(
                     "anna",
                     short_description=title,
                     description="Reported by phone.",
@@ -82,107 +81,74 @@ class Story:
                 self.tickets.append(ticket)
                 self.rest()
 
-        self.show(watch, create, len(TICKETS))
-        journeys = watch.of_users()
-        copy = journeys[0].record_id
+        journeys = self.show(watch, create, len(TICKETS))
+        first = journeys[0]
+        copy = self.zenith.ticket_of(first.correlation_id)
         self.stage.done(
-            f"acme {journeys[0].ticket} is zenith {copy}: urgency "
-            f"{self.acme.ticket(journeys[0].ticket)['urgency']} there is severity "
-            f"{self.zenith.ticket(copy)['severity']} here"
+            f"acme {first.ticket} is zenith {copy}: urgency "
+            f"{self.acme.desk.ticket(first.ticket)['urgency']} there is severity "
+            f"{self.zenith.desk.ticket(copy)['severity']} here"
         )
         return journeys
 
     def work_together(self, shared: Sequence[Journey]) -> None:
-        """Both change the same tickets, different fields."""
+        """Both change the same tickets, different fields; a file travels too."""
         self.stage.act(
             "Both work on the same tickets",
-            "Only what a user changed travels, both ways; comments too.",
+            "Only what a user changed travels, both ways; comments and files too.",
         )
-        watch = Journeys.from_now(self.session.application)
+        watch = Watch(self.scene.companies)
         first, second = shared[0], shared[1]
+        copies = [self.zenith.ticket_of(each.correlation_id) for each in shared]
+        picture = files("rps.cli.demo").joinpath(SCREENSHOT).read_bytes()
 
         def edit() -> None:
-            self.zenith.edit(first.record_id, "zoe", status="in progress")
+            self.zenith.desk.edit(copies[0], "zoe", status="in progress")
             self.rest()
-            self.acme.edit(first.ticket, "anna", urgency="1")
+            self.acme.desk.edit(first.ticket, "anna", urgency="1")
             self.rest()
-            self.zenith.comment(first.record_id, "zoe", "Found it: the disk is full.")
+            self.zenith.desk.comment(copies[0], "zoe", "Found it: the disk is full.")
             self.rest()
-            self.acme.comment(second.ticket, "arne", "Happens in Oslo as well.")
+            self.acme.desk.attach(
+                first.ticket, "anna", SCREENSHOT, "image/png", picture
+            )
             self.rest()
-            self.zenith.edit(second.record_id, "zack", severity="P1", status="on hold")
+            self.acme.desk.comment(second.ticket, "arne", "Happens in Oslo as well.")
+            self.rest()
+            self.zenith.desk.edit(copies[1], "zack", severity="P1", status="on hold")
 
-        self.show(watch, edit, 5)
-        self.stage.done("every change is on the other side, no change came back")
+        self.show(watch, edit, 6)
 
-    def conflict(self, shared: Journey) -> None:
-        """Both change one field before either hears of the other."""
-        self.stage.act(
-            "Both change the same field at once",
-            "Deliveries are paused for a moment so that neither hears of the other.",
-        )
-        watch = Journeys.from_now(self.session.application)
-        for name in TABLES:
-            self.tell(name, lambda s: s.pause("demo", ACTOR, self.session.now))
-        self.zenith.edit(shared.record_id, "zoe", summary="Payroll export: disk full")
-        self.acme.edit(
-            shared.ticket, "anna", short_description="Payroll run is blocked"
-        )
-
-        def judged() -> bool:
-            watch.look()
-            return bool(watch.conflicts)
-
-        wait_until(judged, "the conflict is recorded", self.processes)
-        for name in TABLES:
-            self.tell(name, lambda s: s.resume("", ACTOR, self.session.now))
-        found = watch.conflicts[0]
-        self.stage.print(_told(found))
-        titles: list[str] = []
-
-        def agree() -> bool:
-            titles[:] = [
-                str(self.acme.ticket(shared.ticket)["short_description"]),
-                str(self.zenith.ticket(shared.record_id)["summary"]),
+        def arrived() -> bool:
+            here = [
+                f["sha256"]
+                for f in self.zenith.desk.files(copies[0])
+                if f["state"] == "here"
             ]
-            return titles[0] == titles[1]
+            there = [f["sha256"] for f in self.acme.desk.files(first.ticket)]
+            return here == there
 
-        wait_until(agree, "both sides agree", self.processes)
+        wait_until(arrived, "the screenshot is at Zenith's desk", self.processes)
         self.stage.done(
-            f'both sides now say "{titles[0]}"; the other is in the history'
+            f"every change is on the other side, none came back; {SCREENSHOT}\n"
+            f"  is at Zenith's desk, {len(picture)} bytes of the same SHA-256"
         )
-        self.rest()
-
-    def audit(self, correlation_id: str) -> None:
-        """The hash chain, and one ticket's whole life."""
-        self.stage.act(
-            "The audit",
-            "All of it is in one log; each event's hash covers the one before.",
-        )
-        verified = verified_log(self.session, lambda _done, _total: None)
-        if verified.breaks:
-            raise Failure(f"the log is broken: {verified.breaks[0].detail}")
-        self.stage.done(
-            f"{verified.events} events verified, none changed, removed or added; "
-            f"hash {verified.hash.hex()[:12]}…"
-        )
-        self.stage.print(f"\nThe whole life of acme {self.tickets[0]}:\n")
-        self.stage.print(timeline_table(timeline_rows(self.session, correlation_id)))
 
     # --- how an act is shown --------------------------------------------------------
 
-    def show(self, watch: Journeys, perform: Callable[[], None], total: int) -> None:
+    def show(
+        self, watch: Watch, perform: Callable[[], None], total: int
+    ) -> list[Journey]:
         """Perform while the table lives, until each of `total` changes has settled."""
 
         def render() -> Any:
-            watch.look()
-            done = sum(journey.settled for journey in watch.of_users())
+            journeys = watch.look()
+            done = sum(journey.settled for journey in journeys)
             text = f"{done} of {total} changes acknowledged"
-            return with_bar(journey_table(watch.of_users()), text, done, total)
+            return with_bar(journey_table(journeys), text, done, total)
 
         def settled() -> bool:
-            watch.look()
-            journeys = watch.of_users()
+            journeys = watch.look()
             return len(journeys) == total and all(j.settled for j in journeys)
 
         with self.stage.live(render) as draw:
@@ -197,6 +163,7 @@ class Story:
             )
             self._draw = _nothing
         self.rest()
+        return watch.look()
 
     def rest(self) -> None:
         """Let people read; what lives on the stage goes on living."""
@@ -206,21 +173,6 @@ class Story:
             self._draw()
             time.sleep(min(left, 0.08))
 
-    def tell(self, name: str, command: Any) -> None:
-        tell(self.session, name, command)
-
 
 def _nothing() -> None:
     """Between acts nothing lives on the stage."""
-
-
-def _told(conflict: Conflict) -> Text:
-    kept = conflict.theirs if conflict.winner == "remote" else conflict.mine
-    other = next(name for name in TABLES if name != conflict.member)
-    return Text(
-        f"  {conflict.field:<16} {conflict.base}\n"
-        f"  {other:<6} says      {conflict.mine}\n"
-        f"  {conflict.member:<6} says      {conflict.theirs}\n"
-        f"  kept             {kept}  (policy {conflict.policy})",
-        style="magenta",
-    )
