@@ -117,6 +117,12 @@ TARGETS = (
             ("captured", "drain-batched-captured-1"),
         )
     ),
+    Target(
+        *(9, "between nodes, batches of 100 / one request a message"),
+        ("nodes-batched",),
+        least=1,
+        rivals=("nodes-one",),
+    ),
     *(
         Target(4, title, ("latency",), most=most, value=value, unit=" ms")
         for title, value, most in (

@@ -8,10 +8,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bench import growth, maintenance
+from bench import growth, linked, maintenance
 from bench import node_measures as node
 from bench import other_measures as other
 from bench.deployment import BATCHED
+from rps.connectors.node import BATCH as NODE_BATCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -117,6 +118,8 @@ def _delivery(peers: Sequence[Peer]) -> Measures:
         "drain-captured-2": partial(node.drain, deliverers=2, accepted=False),
         "drain-4": partial(node.drain, deliverers=4),
         "drain-batched-2": partial(node.drain, deliverers=2, template=BATCHED),
+        "nodes-one": partial(linked.linked, batch=1),
+        "nodes-batched": partial(linked.linked, batch=NODE_BATCH),
     }
 
 

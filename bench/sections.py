@@ -50,6 +50,15 @@ SECTIONS = (
         DRAIN_RIVALS,
     ),
     Section(
+        "Between two nodes",
+        "Messages a second from one node through another to that one's system, from "
+        "the first arrival there to the last acknowledgement at the sender. Processor "
+        "time is that of both nodes together. The ratio is to one request a message.",
+        ("nodes-*",),
+        RATE,
+        ("nodes-one",),
+    ),
+    Section(
         "Latency",
         "100 changes a second, whether or not answers come back, in milliseconds.",
         ("latency*", "peer-latency:*", "baseline-latency"),
