@@ -50,6 +50,7 @@ def definition(
             for name in FIELDS
         },
         "journals": {"comments": {"visibility": "public"}},
+        "attachments": {"journal": "comments", "size_max": "1 MB"},
         "members": {
             "desk": {"table": "ticket", "fields": desk_fields, **terms},
             **{name: {**shared, **terms} for name in neighbours},

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from companies import FIELDS, MANUAL, Company, wait_until_quiet
-from processes import Killer
+from processes import Killer, a_moment
 
 from rps.domain.between_nodes import NODE
 from rps.log.chain import verify
@@ -21,17 +22,18 @@ SEED = 20261124
 TICKETS, OPERATIONS = 5, 160
 """Of each side; the tickets are made first."""
 KILLS, KILL_SECONDS, LINK_DOWN_SECONDS = 2, 5.0, 4.0
-KILLED = ("receiver", "deliverer", "herald", "projector")
+KILLED = ("receiver", "deliverer", "herald", "projector", "fetcher")
 PAUSE_SECONDS = 0.11
 
 
 class People:
-    """Who works at a desk: edits and comments any ticket there is, at random."""
+    """Who works at a desk: on any ticket there is, whatever comes to their minds."""
 
     def __init__(self, company: Company, seed: int) -> None:
         self._company, self._desk = company, company.desk
         self._chance = random.Random(seed)
         self.comments: dict[str, list[str]] = defaultdict(list)
+        self.files: dict[str, list[tuple[str, str]]] = defaultdict(list)
         self.done = 0
 
     def open_tickets(self) -> None:
@@ -41,7 +43,10 @@ class People:
     def run(self) -> None:
         for number in range(OPERATIONS):
             ticket = self._chance.choice(self._desk.tickets())
-            if self._chance.random() < 0.35:
+            choice = self._chance.random()
+            if choice < 0.1:
+                self._attach(ticket, number)
+            elif choice < 0.4:
                 text = f"{self._company.name} says {number}"
                 self._desk.comment(ticket, self._company.name, text)
                 self.comments[ticket].append(text)
@@ -51,6 +56,14 @@ class People:
                 self._desk.edit(ticket, self._company.name, **values)
             self.done += 1
             threading.Event().wait(PAUSE_SECONDS * 2 * self._chance.random())
+
+    def _attach(self, ticket: str, number: int) -> None:
+        content = self._chance.randbytes(self._chance.randint(1, 40_000))
+        name = f"{self._company.name} {number}.bin"
+        self._desk.attach(
+            ticket, self._company.name, name, "application/octet-stream", content
+        )
+        self.files[ticket].append((name, hashlib.sha256(content).hexdigest()))
 
     def _values(self, names: set[str], number: int) -> dict[str, str]:
         words = self._company.words
@@ -114,6 +127,17 @@ def assert_they_agree(acme: Company, globex: Company, people: list[People]) -> N
         written = people[0].comments[ticket] + people[1].comments[copy]
         assert sorted(acme.desk.comments(ticket)) == sorted(written)
         assert sorted(globex.desk.comments(copy)) == sorted(written)
+        attached = people[0].files[ticket] + people[1].files[copy]
+        assert files_of(acme, ticket) == sorted(attached)
+        assert files_of(globex, copy) == sorted(attached)
+
+
+def files_of(company: Company, ticket: str) -> list[tuple[str, str]]:
+    """Names and hashes, once the bytes of all are here."""
+    while any(file["state"] == "coming" for file in company.desk.files(ticket)):
+        a_moment()
+    found = company.desk.files(ticket)
+    return sorted((f["name"], f["sha256"]) for f in found if f["state"] == "here")
 
 
 def assert_its_audit_is_whole(company: Company) -> None:
