@@ -250,12 +250,11 @@ class Nodes:
         return self._neighbours.verified(peer, _headers(), g.body, now)
 
     def _require_open(self, system: RemoteSystem) -> None:
-        if system.state != "active":
-            # Another process may have said so a moment ago: look once more.
-            newest = self._parts.application.configuration.refresh()
-            system = newest.system(system.domain, system.name) or system
-        if system.state != "active":
-            raise NotTakenNow(system.state, PAUSED_SECONDS)
+        """As it is now: people pause and resume in another process."""
+        configuration = self._parts.application.configuration.refresh()
+        now = configuration.system(system.domain, system.name) or system
+        if now.state != "active":
+            raise NotTakenNow(now.state, PAUSED_SECONDS)
 
 
 def _headers() -> dict[str, str]:
