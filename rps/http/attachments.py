@@ -149,7 +149,9 @@ def _written(writing: Writing, part: Part) -> bool:
 
 
 def _read(writing: Writing, part: Part) -> None:
-    request.max_content_length = part.length  # instead of what a body of JSON may have
+    # Instead of what a body of JSON may have; to read up to the very limit is too much.
+    request.max_content_length = part.length + 1
+    left = part.length
     known = writing.stored - part.start
     if known < 0:
         raise FileRefused(
@@ -157,7 +159,8 @@ def _read(writing: Writing, part: Part) -> None:
             f"{writing.stored} bytes are here: go on from there.",
             extra={"stored": writing.stored},
         )
-    while data := request.stream.read(READ_BYTES):
+    while data := request.stream.read(min(READ_BYTES, left)):
+        left -= len(data)
         fresh = data[known:]
         known = max(known - len(data), 0)
         if fresh:

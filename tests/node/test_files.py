@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,3 +148,43 @@ def test_a_fetcher_killed_in_the_middle_loses_nothing(node: Node) -> None:
     node.wait_until(
         "SELECT count(*) = 2 FROM outbound_queue WHERE status = 'processed'"
     )
+
+
+def put(node: Node, digest: str, body: Any, length: int, said: str = "") -> Any:
+    headers = {
+        "Authorization": f"Bearer {node.token}",
+        "Content-Length": str(length),
+        "Content-Type": "application/octet-stream",
+    }
+    if said:
+        headers["Content-Range"] = said
+    url = f"http://127.0.0.1:{node.port}/v1/attachments/{digest}"
+    return urllib3.request("PUT", url, body=body, headers=headers, timeout=60)
+
+
+def test_a_large_file_is_handed_in_past_a_cut_and_in_little_memory(node: Node) -> None:
+    digest = digest_of(LARGE)
+    small = put(node, digest_of(MEGABYTE), pieces(MEGABYTE), MEGABYTE)
+    assert small.status == 201, small.data
+    before = peaks(node, "api")
+    with socket.create_connection(("127.0.0.1", node.port)) as client:
+        head = (
+            f"PUT /v1/attachments/{digest} HTTP/1.1\r\nHost: node\r\n"
+            f"Authorization: Bearer {node.token}\r\nContent-Length: {LARGE}\r\n\r\n"
+        )
+        client.sendall(head.encode())
+        for piece in pieces(LARGE // 2):
+            client.sendall(piece)
+    held = f"sha256 = '{digest}' AND holder IS NULL"
+    node.wait_until(f"SELECT count(*) = 1 FROM blobs WHERE {held}")
+    asked = put(node, digest, b"", 0, f"bytes */{LARGE}")
+    stored = asked.json()["stored"]
+    assert asked.status == 202
+    assert 0 < stored <= LARGE // 2
+
+    rest = LARGE - stored
+    body = b"".join(pieces(LARGE))[stored:]
+    done = put(node, digest, body, rest, f"bytes {stored}-{LARGE - 1}/{LARGE}")
+    assert (done.status, done.json()["complete"]) == (201, True)
+    assert pulled(node, {"sha256": digest}) == digest
+    assert peaks(node, "api") - before < GROWTH_MAX

@@ -206,14 +206,14 @@ def test_a_pull_that_is_cut_or_answered_with_others_bytes_ends_well(
     assert held(globex, SHOT) == SHOT
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_whatever_people_do_both_sides_come_to_have_the_same_files(
     linked: tuple[Hub, Hub, str], seed: int
 ) -> None:
     acme, globex, copy = linked
     chance = random.Random(seed)
     contents: set[bytes] = set()
-    for step in range(60):
+    for step in range(40):
         hub, ticket = chance.choice([(acme, "T1"), (globex, copy)])
         there = sorted(hub.desk.attachments.get(ticket, {}))
         content = f"content {step} of {hub.name}".encode()
