@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -9,6 +11,9 @@ import pytest
 from companies import Company
 from hubs import Hub
 from psycopg import sql
+
+# How a log is opened is told there; test folders are no packages to import from.
+sys.path.insert(0, str(Path(__file__).parents[1] / "log"))
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -232,6 +232,7 @@ class Hub:
     def __init__(self, name: str, database: str, hubs: dict[str, Hub]) -> None:
         self.name, self.database = name, database
         self.url = f"http://{name}"
+        self.database = database
         self.is_down = False
         self.desk = Desk()
         self.wire = Wire(hubs)
