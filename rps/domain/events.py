@@ -20,6 +20,7 @@ from rps.domain.attachment_events import (
     AttachmentsShared,
     MessageReleased,
 )
+from rps.domain.between_nodes import NODE
 from rps.domain.conflict_events import (
     ConflictOpened,
     ConflictRecorded,
@@ -134,7 +135,8 @@ class ChangeCaptured(Event):
             originator_id=owner,
             originator_version=version,
             sequence=sequence,
-            source="moved",
+            # A node's change is judged as one wherever it stands.
+            source=self.source if self.source == NODE else "moved",
         )
         return moved
 

@@ -43,7 +43,7 @@ def _received(scene: Scene, write: Write, received: Received) -> list[Event]:
         told += noted.linked(scene, write, received.record_id)
     fact = scene.about(
         events.MessageReceived,
-        attempt=scene.attempt,
+        attempt=_asked(scene),
         judged=received.judged,
         record_revision=received.revision,
         stored=noted.stored(scene, received.stored) if received.judged else {},
@@ -57,7 +57,7 @@ def _received(scene: Scene, write: Write, received: Received) -> list[Event]:
 def _postponed(scene: Scene, postponed: Postponed) -> Event:
     return scene.about(
         events.MessageFailed,
-        attempt=scene.attempt,
+        attempt=_asked(scene),
         kind="postponed",
         status=postponed.exchange.status,
         detail=postponed.detail,
@@ -82,5 +82,10 @@ def _elsewhere(scene: Scene, outcome: Elsewhere) -> list[Event]:
 
 
 def _later(scene: Scene) -> datetime:
-    seconds = ASK_SECONDS[min(scene.attempt, len(ASK_SECONDS)) - 1]
-    return scene.now + timedelta(seconds=seconds)
+    return scene.now + timedelta(seconds=ASK_SECONDS[_asked(scene) - 1])
+
+
+def _asked(scene: Scene) -> int:
+    """Asking once more is no attempt that failed: after any number of them, those that
+    a message has are still there."""
+    return min(scene.attempt, len(ASK_SECONDS))

@@ -17,7 +17,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "log"))
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from rps.postgres import EmbeddedServer
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hubs import document, settle
 
-from rps.domain.delivery import Missing
+from rps.domain.delivery import Missing, Unavailable
 
 if TYPE_CHECKING:
     from hubs import Hub
@@ -194,3 +194,25 @@ def test_records_of_one_number_at_desks_of_one_name_are_two_records(
     for hub in linked:
         titles = [record["title"] for record in hub.desk.records.values()]
         assert sorted(titles) == ["Lamp", "Printer"]
+
+
+def test_a_message_that_was_asked_after_often_has_its_attempts_left(
+    linked: tuple[Hub, Hub],
+) -> None:
+    acme, globex = linked
+    acme.edit("T1", title="Printer")
+    settle(acme, globex)
+    globex.desk.fails = lambda _write: Unavailable("the desk is away")
+    acme.edit("T1", title="Printer on fire")
+    for _ in range(20):
+        acme.work()
+        acme.make_due()
+    globex.is_down = True
+    acme.work()
+    ((status, _),) = [m for m in acme.messages("globex") if m[0] != "processed"]
+    assert status != "error"
+    globex.is_down = False
+    globex.desk.fails = lambda _write: None
+    settle(acme, globex)
+    ((record,),) = [hub.desk.records.values() for hub in (globex,)]
+    assert record["title"] == "Printer on fire"
