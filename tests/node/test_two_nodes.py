@@ -34,6 +34,7 @@ class People:
         self._chance = random.Random(seed)
         self.comments: dict[str, list[str]] = defaultdict(list)
         self.files: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        self.last: dict[tuple[str, str], str] = {}
         self.done = 0
 
     def open_tickets(self) -> None:
@@ -54,8 +55,14 @@ class People:
                 names = self._chance.sample(FIELDS, self._chance.randint(1, 3))
                 values = self._values(set(names), number)
                 self._desk.edit(ticket, self._company.name, **values)
+                self.last |= {(ticket, own): text for own, text in values.items()}
             self.done += 1
             threading.Event().wait(PAUSE_SECONDS * 2 * self._chance.random())
+
+    def last_of(self, ticket: str) -> dict[str, str | None]:
+        """What they said last of each field; an older value of theirs must not win."""
+        words = self._company.words
+        return {name: self.last.get((ticket, words[name])) for name in FIELDS}
 
     def _attach(self, ticket: str, number: int) -> None:
         content = self._chance.randbytes(self._chance.randint(1, 40_000))
@@ -124,6 +131,10 @@ def assert_they_agree(acme: Company, globex: Company, people: list[People]) -> N
         here, there = acme.fields_of(ticket), globex.fields_of(copy)
         apart = {(shared, name) for name in FIELDS if here[name] != there[name]}
         assert apart <= undecided, (ticket, copy, here, there)
+        last = [people[0].last_of(ticket), people[1].last_of(copy)]
+        for name in set(FIELDS) - {MANUAL}:
+            edits = {each[name] for each in last} - {None}
+            assert not edits or here[name] in edits, (ticket, name, here, edits)
         written = people[0].comments[ticket] + people[1].comments[copy]
         assert sorted(acme.desk.comments(ticket)) == sorted(written)
         assert sorted(globex.desk.comments(copy)) == sorted(written)
