@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 from hubs import document
 
-from rps.application import RemoteProcessSync
-from rps.application.neighbours import Invitation, InvitationRefused
+from rps.application import RemoteProcessSync, neighbours
+from rps.application.neighbours import Invitation, InvitationRefused, PeerUnanswered
 from rps.domain.remote_system import RemoteSystem
 
 if TYPE_CHECKING:
     from hubs import Hub
+
+KEY = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 def invitation(hubs: dict[str, Hub]) -> Invitation:
@@ -85,3 +87,45 @@ def test_what_another_process_resumed_is_open_at_once(hubs: dict[str, Hub]) -> N
     acme.work()
 
     assert [status for status, _ in acme.messages("globex")] == ["processed"]
+
+
+def test_what_is_no_whole_invitation_is_told_before_anything_is_done() -> None:
+    whole = Invitation("http://acme/v1/nodes/1", f"whsec_{KEY}", "acme").token()
+    for part in (whole[:-9], whole[9:], whole.upper(), "", "rpsnode_", "rpsnode_x y"):
+        with pytest.raises(InvitationRefused, match="copy the whole line"):
+            Invitation.of(part)
+    assert Invitation.of(f"  {whole[:20]}\n{whole[20:]} ").name == "acme"
+
+
+def test_an_invitation_of_another_protocol_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(neighbours, "PROTOCOL", 2)
+    token = Invitation("http://acme", f"whsec_{KEY}", "acme").token()
+    monkeypatch.undo()
+    with pytest.raises(InvitationRefused, match="protocol 2, this node speaks 1"):
+        Invitation.of(token)
+
+
+def test_an_invitation_serves_one_node_and_for_seven_days(hubs: dict[str, Hub]) -> None:
+    acme, globex, initech = hubs.values()
+    given = invitation(hubs)
+    assert accepted(globex, given, "http://globex") == ""
+    acme.herald.work()
+    globex.herald.work()
+    with pytest.raises(PeerUnanswered, match="401"):
+        accepted(initech, given, "http://initech")
+    assert url_at_acme(hubs).startswith("http://globex/")
+
+    late = ("top", "initech", acme.url, "acme", "tester", acme.now())
+    given = Invitation.of(acme.neighbours.invite(*late))
+    acme.ask("UPDATE secrets SET made_at = made_at - interval '8 days'")
+    with pytest.raises((PeerUnanswered, InvitationRefused)):
+        accepted(hubs["initech"], given, "http://initech", "late")
+
+
+def test_a_name_that_is_taken_is_not_taken_again(hubs: dict[str, Hub]) -> None:
+    acme = hubs["acme"]
+    told = ("top", "desk", acme.url, "acme", "tester", acme.now())
+    with pytest.raises(InvitationRefused, match="desk already"):
+        acme.neighbours.invite(*told)

@@ -19,6 +19,7 @@ from rps.domain.delivery import (
     Missing,
     Moved,
     NotApplied,
+    Refused,
     Snapshot,
     Unavailable,
     Uncertain,
@@ -85,6 +86,8 @@ class Tracker:
         self.settled: list[str] = []
         self.before: Callable[[Write], Outcome | None] = lambda _write: None
         self.after: Callable[[Write], Outcome | None] = lambda _write: None
+        self.settles_nothing = False
+        """It cannot be asked what became of a write."""
         self._answers: dict[str, Delivered] = {}
         self._lock = threading.Lock()
 
@@ -126,6 +129,8 @@ class Tracker:
 
     def settle(self, write: Write) -> Settlement:
         self.settled.append(write.delivery_id)
+        if self.settles_nothing:
+            return Refused("the system cannot be asked: a person must look")
         with self._lock:
             return self._answers.get(write.delivery_id) or NotApplied("never seen")
 
