@@ -86,5 +86,7 @@ READ = """
 SELECT notification_id, originator_id, originator_version, topic, state, hash
 FROM rps_events WHERE notification_id > %b ORDER BY notification_id LIMIT %b
 """
-GENESIS = "SELECT hash FROM rps_events ORDER BY notification_id LIMIT 1"
+GENESIS = """
+SELECT hash FROM rps_events WHERE notification_id > 0 ORDER BY notification_id LIMIT 1
+"""
 HEAD = "SELECT notification_id, hash FROM rps_log_head"
