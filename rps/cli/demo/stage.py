@@ -30,6 +30,8 @@ STYLES = {
     "skipped": "dim",
 }
 FRAMES_A_SECOND = 12
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT([\d:]+)\.\d+\+00:00")
+"""Of today, in what a command says: its time of day fits into the line."""
 
 
 class Stage:
@@ -67,7 +69,7 @@ class Stage:
         prompt = f"{company}$ "
         self.console.print(Text.assemble((prompt, "bold cyan"), "rps ", shown))
         for line in said.splitlines():
-            shown = re.sub(" {3,}", "  ", line)
+            shown = MOMENT.sub(r"\1", line).rstrip()
             self.console.print(Text(shown, "dim"), overflow="ellipsis", no_wrap=True)
 
     @contextmanager
