@@ -143,6 +143,10 @@ class Company(Running):
         return {row[0] for row in rows}
 
 
+QUIET_SECONDS_MAX = 300
+"""More than the third retry takes, which killing thrice can bring about."""
+
+
 def wait_until_quiet(companies: list[Company]) -> None:
     """Until nothing is on its way anywhere, and nothing has begun meanwhile."""
     heads: list[int] = []
@@ -150,7 +154,7 @@ def wait_until_quiet(companies: list[Company]) -> None:
         for company in companies:
             while HTTP.request("GET", f"{company.desk.url}/outbox").json():
                 a_moment()
-            company.wait_until(QUIET)
+            company.wait_until(QUIET, QUIET_SECONDS_MAX)
         before, heads = heads, [c.application.recorder.head()[0] for c in companies]
         if heads == before:
             return
