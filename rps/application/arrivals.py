@@ -21,7 +21,7 @@ from rps.log.append import ChangeIdReused
 from rps.projections.node_questions import ACCEPTED, NodeQuestions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from rps.application import RemoteProcessSync
@@ -120,7 +120,7 @@ class Arrivals:
 
     def _opener(
         self, system: RemoteSystem, changes: Sequence[Mapping[str, Any]]
-    ) -> Any:
+    ) -> Callable[[Route, Mapping[str, Any]], UUID]:
         """A shared record has the same id at every node, so that it is known where it
         comes by two ways; unless some other record here has that id."""
         wanted: dict[UUID, set[UUID]] = {}

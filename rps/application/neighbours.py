@@ -259,9 +259,11 @@ class Neighbours:
         """The linked node that signed a request; raises SignatureRefused."""
         system = self._node(key)
         name, domain = system.name, system.domain
-        live = self._secrets.live(domain, [f"{name}\tin"])
-        live += self._secrets.live(domain, [f"{name}\tin before"], BEFORE_SECONDS)
-        verify(headers, body, live, now)
+        try:
+            verify(headers, body, self._secrets.live(domain, [f"{name}\tin"]), now)
+        except SignatureRefused:
+            before = self._secrets.live(domain, [f"{name}\tin before"], BEFORE_SECONDS)
+            verify(headers, body, before, now)
         if system.settings["decides"]:
             self._secrets.drop(domain, f"{name}\tinvited")
         return system
@@ -309,9 +311,12 @@ class Neighbours:
             decides=system.settings["decides"],
         )
 
-    def standing(self, system: RemoteSystem) -> dict[str, Any]:
-        """What we say of ourselves to that node."""
-        configuration = self._application.configuration.refresh()
+    def standing(
+        self, system: RemoteSystem, configuration: Configuration | None = None
+    ) -> dict[str, Any]:
+        """What we say of ourselves to that node; by the newest configuration, or the
+        one that the caller has just read."""
+        configuration = configuration or self._application.configuration.refresh()
         current = configuration.system(system.domain, system.name) or system
         return {
             "protocol": PROTOCOL,

@@ -9,12 +9,13 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from rps.connectors.shown import ShownRecord, parsed
+from rps.connectors.shown import ShownRecord, parsed, shown_record, snapshot
 from rps.connectors.transport import Answer
 from rps.domain.delivery import (
     Delivered,
     Exchange,
     Gone,
+    Missing,
     Moved,
     NeedsCredentials,
     Refused,
@@ -23,7 +24,7 @@ from rps.domain.delivery import (
 
 if TYPE_CHECKING:
     from rps.connectors.transport import Said
-    from rps.domain.delivery import Write
+    from rps.domain.delivery import Reading, Write
 
 RETRY_AFTER_SECONDS_MAX = 24 * 3600.0
 REFUSING = frozenset(range(400, 500)) - {408, 425, 429}  # those three pass with time
@@ -61,6 +62,31 @@ def classified(
             return Refused(detail, exchange)
         case _:
             return Unavailable(detail, _retry_after(said, now), exchange)
+
+
+def reading(said: Said, record_id: str, exchange: Exchange, now: float) -> Reading:
+    """What the answer to asking for one record shows. 410 is about the record; it says
+    nothing about the system."""
+    if not isinstance(said, Answer):
+        return Unavailable(said.detail, exchange=exchange)
+    if said.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+        return Missing(detail_of(said))
+    if is_success(said.status):
+        record = shown_record(parsed(said.body))
+        if record is None:
+            return Refused("the answer is not a record", exchange)
+        return snapshot(record, record_id)
+    outcome = classified(said, exchange, now)
+    if isinstance(outcome, Moved):
+        return Refused(outcome.detail, exchange)
+    return outcome
+
+
+def answers_well(said: Said) -> tuple[bool, str]:
+    """Whether it did, and what it said."""
+    if not isinstance(said, Answer):
+        return False, said.detail
+    return is_success(said.status), detail_of(said)
 
 
 def is_success(status: int) -> bool:

@@ -38,7 +38,6 @@ from rps.domain.delivery import (
     Capabilities,
     Elsewhere,
     Exchange,
-    Missing,
     Moved,
     NotApplied,
     Postponed,
@@ -212,19 +211,7 @@ class NodeConnector:
         said, exchange = self._got(
             f"records/{batches.segment(table)}/{batches.segment(record_id)}"
         )
-        if not isinstance(said, Answer):
-            return Unavailable(said.detail, exchange=exchange)
-        if said.status == HTTPStatus.NOT_FOUND:
-            return Missing(meaning.detail_of(said))
-        if not meaning.is_success(said.status):
-            outcome = meaning.classified(said, exchange, self._clock())
-            if isinstance(outcome, Moved):
-                return Refused(outcome.detail, exchange)
-            return outcome
-        record = shown_record(parsed(said.body))
-        if record is None:
-            return Refused("the answer is not a record", exchange)
-        return snapshot(record, record_id)
+        return meaning.reading(said, record_id, exchange, self._clock())
 
     def fetch(self, sha256: str, offset: int) -> Fetched:
         headers = ranged(self._signed("file", b""), offset)
@@ -236,9 +223,7 @@ class NodeConnector:
 
     def check(self) -> tuple[bool, str]:
         said, _ = self._got("ping")
-        if not isinstance(said, Answer):
-            return False, said.detail
-        return meaning.is_success(said.status), meaning.detail_of(said)
+        return meaning.answers_well(said)
 
     def ask(self, what: str, say: dict[str, Any]) -> tuple[dict[str, Any] | None, str]:
         """POST `say` to `{url}/{what}`: what was answered, or None and why."""

@@ -35,7 +35,6 @@ from rps.connectors.transport import Answer, NoAnswer, NotSent, Request
 from rps.domain.delivery import (
     Exchange,
     Found,
-    Missing,
     Moved,
     NotApplied,
     Refused,
@@ -260,20 +259,7 @@ class PushConnector:
         said, exchange = self._got(
             f"records/{batches.segment(table)}/{batches.segment(record_id)}"
         )
-        if not isinstance(said, Answer):
-            return Unavailable(said.detail, exchange=exchange)
-        # 410 is about this record; it says nothing about the system.
-        if said.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
-            return Missing(meaning.detail_of(said))
-        if meaning.is_success(said.status):
-            record = shown_record(parsed(said.body))
-            if record is None:
-                return Refused("the answer is not a record", exchange)
-            return snapshot(record, record_id)
-        outcome = meaning.classified(said, exchange, self._clock())
-        if isinstance(outcome, Moved):
-            return Refused(outcome.detail, exchange)
-        return outcome
+        return meaning.reading(said, record_id, exchange, self._clock())
 
     def fetch(self, sha256: str, offset: int) -> Fetched:
         """Signed over the empty body, as every read."""
@@ -285,9 +271,7 @@ class PushConnector:
 
     def check(self) -> tuple[bool, str]:
         said, _ = self._got("ping")
-        if not isinstance(said, Answer):
-            return False, said.detail
-        return meaning.is_success(said.status), meaning.detail_of(said)
+        return meaning.answers_well(said)
 
     def _settle_create(self, write: Write) -> Settlement:
         """The record may exist although the message was forgotten: look for our id."""

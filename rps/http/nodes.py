@@ -58,6 +58,7 @@ class Nodes:
         self._neighbours = Neighbours(application, secrets)
         self._arrivals = Arrivals(application)
         self._questions = NodeQuestions(application.recorder.questions)
+        self._files = AttachmentQuestions(application.datastore)
         self._waiters = BoundedSemaphore(WAITERS_MAX)
 
     @route(
@@ -104,8 +105,7 @@ class Nodes:
     @public
     def get_node_attachment(self, peer: UUID, digest: str) -> Response:
         system = self._signed(peer)
-        files = AttachmentQuestions(self._parts.application.datastore)
-        name = files.offered_to(system.domain, system.name, digest)
+        name = self._files.offered_to(system.domain, system.name, digest)
         if name is None:
             raise NotFound(f"no file {digest}")
         blobs = self._parts.application.blobs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rps.application.arrivals import TAKEN, Arrivals, state_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from rps.application import RemoteProcessSync
+    from rps.application.configuration import Configuration
     from rps.connectors.node import NodeConnector
     from rps.connectors.push import Wire
     from rps.domain.remote_system import RemoteSystem
@@ -51,36 +53,40 @@ class Herald:
         self._arrivals = Arrivals(application)
         self._questions = NodeQuestions(application.recorder.questions)
         self._operations = Operations(application, Lanes(application, "herald"))
+        self._threads = ThreadPoolExecutor(ABREAST, "herald")
         self._told: dict[UUID, tuple[dict[str, Any], float]] = {}
         self._looks: dict[UUID, tuple[float, float]] = {}
 
     def work(self) -> int:
         """Say what there is to say, once: it may rest after each round. Side by side,
         so that a node that does not answer keeps no other waiting."""
+        configuration = self._application.configuration.refresh()
         linked = [
             system
-            for system in self._application.configuration.refresh().systems()
+            for system in configuration.systems()
             if system.connector == NODE and system.settings["url"]
         ]
-        if linked:
-            with ThreadPoolExecutor(ABREAST) as pool:
-                list(pool.map(self._tend, linked))
+        tend = partial(self._tend, configuration)
+        for _ in self._threads.map(tend, linked):  # raises what one of them raised
+            pass
         return 0
 
-    def _tend(self, system: RemoteSystem) -> None:
+    def _tend(self, configuration: Configuration, system: RemoteSystem) -> None:
         try:
             connector = self._neighbours.connector(system, self._transport)
         except SecretUnusable:
             return  # the doctor says so
-        heard = self._beat(system, connector)
+        standing = self._neighbours.standing(system, configuration)
+        heard = self._beat(system, connector, standing)
         if heard and system.state == "active":
             self._pay(system, connector)
 
-    def _beat(self, system: RemoteSystem, connector: NodeConnector) -> bool:
+    def _beat(
+        self, system: RemoteSystem, connector: NodeConnector, standing: dict[str, Any]
+    ) -> bool:
         """Say how we stand, in time and where that has changed. Whether it answered
         last time."""
         now = self._clock()
-        standing = self._neighbours.standing(system)
         told, due = self._told.get(system.id, ({}, 0.0))
         if now.timestamp() < due and told in (standing, {}):
             return bool(told)
