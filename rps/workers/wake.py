@@ -16,11 +16,15 @@ CONNECT_SECONDS = 5
 
 class Wake:
     """LISTEN on a connection of its own, as a hint only: who waits also looks by the
-    clock. The waiting thread listens itself; another one would cost two switches."""
+    clock. The waiting thread listens itself; another one would cost two switches.
 
-    def __init__(self, database_url: str, channel: str) -> None:
+    Without a channel it only waits. PostgreSQL wakes whoever listens to anything in the
+    database for everything that is told there, so nobody listens who is never called.
+    """
+
+    def __init__(self, database_url: str, channel: str | None) -> None:
         self._url = database_url
-        self._listen = SQL("LISTEN {}").format(Identifier(channel))
+        self._channel = channel
         self._conn: psycopg.Connection[Any] | None = None
         self._ear, self._mouth = socket.socketpair()
         self._ear.setblocking(False)
@@ -29,8 +33,8 @@ class Wake:
 
     def wait(self, seconds: float) -> None:
         """Return when something is new, when `nudge`d, or after `seconds`."""
-        if self._conn is None:
-            if self._connected():
+        if self._conn is None and self._channel is not None:
+            if self._connected(self._channel):
                 return  # what came before could not be heard
             seconds = min(seconds, AGAIN_SECONDS)
         poll = select.poll()
@@ -52,12 +56,12 @@ class Wake:
         self._ear.close()
         self._mouth.close()
 
-    def _connected(self) -> bool:
+    def _connected(self, channel: str) -> bool:
         try:
             self._conn = psycopg.connect(
                 self._url, autocommit=True, connect_timeout=CONNECT_SECONDS
             )
-            self._conn.execute(self._listen)
+            self._conn.execute(SQL("LISTEN {}").format(Identifier(channel)))
         except psycopg.OperationalError:
             self._disconnect()
             return False

@@ -50,9 +50,8 @@ CHANNELS = {
     "receiver": INBOUND,
     "deliverer": OUTBOUND,
     "fetcher": FILES,
-    "sweeper": "rps_sweep",  # nobody calls: it looks once in a while
-    "herald": "rps_herald",  # nor here
 }
+"""Who is not named looks once in a while; nobody calls."""
 
 
 IN_ORDER = ("-c enable_bitmapscan=off",)
@@ -86,7 +85,7 @@ def run(kind: str, config: Config, database_url: str) -> None:
             database_url, connections=CONNECTIONS, options=IN_ORDER
         )
         stack.callback(application.close)
-        wake = Wake(database_url, CHANNELS[kind])
+        wake = Wake(database_url, CHANNELS.get(kind))
         stack.callback(wake.close)
         _stop_at_signals(stop, wake)
         worker, heartbeat = _made(kind, application, config, wake, stack)

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from linked_simulation import WRITES_MAX, LinkedSimulation, Result
-from simulation import CUT
+from simulated_people import CUT
 
 from rps.domain import events, flow
 from rps.domain.state import DELETED

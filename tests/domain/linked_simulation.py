@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from simulated_link import LinkedNode, Peer, Web
 from simulated_node import OPEN
+from simulated_people import CUT, FIELDS, POLICIES, START
 from simulated_remote import Remote
-from simulation import CUT, FIELDS, POLICIES, START
 
 from rps.domain import events
 from rps.domain.document import parse

@@ -50,6 +50,7 @@ class Remote:
     skew_seconds: int
     cut: dict[str, int]
     clock: Callable[[], str]
+    number: int = 1
     record: dict[str, Any] | None = None
     revision: int = 0
     is_deleted: bool = False
@@ -72,7 +73,7 @@ class Remote:
 
     @property
     def record_id(self) -> str:
-        return f"{self.name}-1"
+        return f"{self.name}-{self.number}"
 
     # --- its own users ------------------------------------------------------------
 
@@ -133,7 +134,7 @@ class Remote:
         self.reports += 1
         return {
             "member": self.name,
-            "change_id": f"{self.name}{self.reports}",
+            "change_id": f"{self.record_id}:{self.reports}",
             "operation": operation,
             "record_revision": str(self.revision),
             "fields": dict(fields),

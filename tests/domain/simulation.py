@@ -3,87 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from functools import cache
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 from simulated_node import Node
-from simulated_remote import Remote
-
-from rps.domain.document import parse
+from simulated_people import MEMBERS, People
 
 if TYPE_CHECKING:
-    from rps.domain.agreement import Definition
+    from simulated_remote import Remote
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
 STEPS = 60
 DELIVERIES_MAX = 6
 """Writes to a member after all had arrived, beyond what was waiting for it then."""
 ROUNDS_MAX = 200
-MEMBERS = ("a", "b", "c")
-CUT = {"title": 4}
-FIELDS = ("title", "state", "note", "tags")
-PREFIX = "[{author}] "
-JOURNALS: dict[str, Any] = {
-    "a": {"journal": "comments", "edits": True},
-    "b": {"journal": "comments", "edits": True, "prefix": PREFIX},
-    "c": "comments",
-}
-"""Where entries are edited and removed; `c` can do that with its own only."""
-POLICIES: dict[str, dict[str, Any]] = {
-    "newer": {name: {"policy": "newer_wins"} for name in FIELDS},
-    "mixed": {
-        "title": {"policy": "owner", "owner": "b"},
-        "state": {"policy": "remote_wins"},
-        "note": {"policy": "local_wins"},
-        "tags": {"policy": "merge"},
-    },
-    "manual": {
-        "title": {"policy": "manual"},
-        "state": {"policy": "manual"},
-        "note": {"policy": "newer_wins"},
-        "tags": {"policy": "manual"},
-    },
-}
-
-
-@cache
-def definition_of(
-    policies: str,
-    *,
-    deletes: bool,
-    latest: frozenset[str] = frozenset(),
-    edits: bool = False,
-) -> Definition:
-    kinds = {"tags": "tags"}
-    deliver = ["create", "update", "delete"] if deletes else ["create", "update"]
-    return parse(
-        {
-            "process_event": "simulated",
-            "fields": {
-                name: {"type": kinds.get(name, "text"), **POLICIES[policies][name]}
-                for name in FIELDS
-            },
-            "journals": {"comments": {"visibility": "public"}},
-            "members": {
-                name: {
-                    "table": "record",
-                    "capture": ["create", "update", "delete"],
-                    "deliver": deliver,
-                    "delivery": "latest" if name in latest else "each",
-                    "fields": {
-                        each: {"field": each, "truncate": CUT[each]}
-                        if name == "c" and each in CUT
-                        else each
-                        for each in FIELDS
-                    },
-                    "journals": {"comments": JOURNALS[name] if edits else "comments"},
-                }
-                for name in MEMBERS
-            },
-        }
-    )
 
 
 @dataclass(slots=True)
@@ -97,34 +28,13 @@ class Result:
     deliveries: int = 0
 
 
-class Simulation:
+class Simulation(People):
     """One schedule. The seed decides everything."""
 
-    def __init__(
-        self,
-        grade: str,
-        seed: int,
-        *,
-        deletes: bool = False,
-        manual: bool = False,
-        latest: bool = False,
-        edits: bool = False,
-    ) -> None:
-        self.random = Random(f"{grade}{seed}")
-        self.grade, self.seconds, self.number = grade, 0, 0
-        self.deletes, self.manual, self.edits = deletes, manual, edits
-        policies = "manual" if manual else self.random.choice(("newer", "mixed"))
-        wanting = [name for name in MEMBERS if latest and self.random.random() < 0.6]
-        self.definition = definition_of(
-            policies, deletes=deletes, latest=frozenset(wanting), edits=edits
-        )
-        self.remotes = {name: self._remote(name) for name in MEMBERS}
-        self.node = Node(self.definition, self.remotes, self._now)
-        self.entries: list[str] = []
-        self.worded: set[tuple[str, str]] = set()
+    def __init__(self, grade: str, seed: int, **what: bool) -> None:
+        super().__init__(grade, seed, **what)
+        self.node = Node(self.definition, self.remotes, self.now)
         self.resolved: list[tuple[str, Any]] = []
-        for name in ("title", "state", "tags"):
-            self.remotes["a"].edit(name, self._value("a", name))
 
     def run(self) -> Result:
         for _ in range(STEPS):
@@ -139,20 +49,6 @@ class Simulation:
 
     # --- what happens -------------------------------------------------------------
 
-    def _now(self) -> datetime:
-        return START + timedelta(seconds=self.seconds)
-
-    def _remote(self, name: str) -> Remote:
-        chance = self.random
-        skew = chance.choice((0, 0, -3600, 3600))
-
-        def clock() -> str:
-            return (self._now() + timedelta(seconds=skew)).isoformat()
-
-        cut = CUT if name == "c" else {}
-        flags = [chance.random() < 0.5 for _ in range(3)]
-        return Remote(name, self.grade, *flags, skew, cut, clock)
-
     def _step(self) -> None:
         chance = self.random
         self.seconds += chance.choice((0, 1, 1, 7))
@@ -160,7 +56,7 @@ class Simulation:
         remote = self.remotes[name]
         draw = chance.random()
         if draw < 0.25:
-            self._user(remote)
+            self.user(remote)
         elif draw < 0.45:
             self._hook(remote)
         elif draw < 0.65:
@@ -171,53 +67,6 @@ class Simulation:
             self._resolve()
         elif remote.record is not None:
             self.node.capture(remote.shown(), "poll")
-
-    def _user(self, remote: Remote) -> None:
-        if remote.record is None or remote.is_deleted:
-            return
-        draw = self.random.random()
-        if self.edits and draw < 0.4:
-            self._journal(remote)
-        elif draw < 0.1:
-            self.number += 1
-            self.entries.append(f"{remote.name}:e{self.number}")
-            remote.comment(f"e{self.number}")
-        elif self.deletes and draw < 0.14:
-            remote.delete()
-        else:
-            name = self.random.choice(FIELDS)
-            remote.edit(name, self._value(remote.name, name))
-
-    def _journal(self, remote: Remote) -> None:
-        """A user says something, or has other words for what was said, or none."""
-        there = [e for e in remote.entries if remote.name != "c" or ":" not in e]
-        draw = self.random.random()
-        if not there or draw < 0.3:
-            self.number += 1
-            self.entries.append(f"{remote.name}:e{self.number}")
-            self.worded.add((remote.name, f"e{self.number}"))
-            remote.comment(f"e{self.number}")
-            return
-        entry = self.random.choice(there)
-        if draw < 0.8:
-            self.number += 1
-            text = f"{entry.rpartition(':')[2]}/{self.number}"
-            author = entry.partition(":")[0]
-            shown = f"[{author}] " if remote.name == "b" and ":" in entry else ""
-            self.worded.add((remote.name, text))
-            remote.reword(entry, f"{shown}{text}")
-        else:
-            remote.remove(entry)
-
-    def _value(self, member: str, name: str) -> Any:
-        if name == "tags":
-            record = self.remotes[member].record or {}
-            return sorted(set(record.get(name) or ()) ^ {self.random.choice("uvwxyz")})
-        if self.random.random() < 0.2:
-            return self.random.choice("pq")
-        self.number += 1
-        short = f"{self.number:03d}"
-        return short if member == "c" else f"{short}-long"
 
     def _hook(self, remote: Remote) -> None:
         if not remote.hooks:

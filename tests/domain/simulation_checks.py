@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
-from simulation import CUT, Result, Simulation
+from simulated_people import CUT
 
 from rps.domain import events, flow
 from rps.domain.entries import digest
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from simulated_remote import Edit, Remote
+    from simulation import Result, Simulation
 
     from rps.domain.state import Link
 
@@ -23,15 +24,20 @@ def checked(simulation: Simulation) -> Result:
     """Run the schedule and add what is wrong in the end to its problems."""
     result = simulation.run()
     if not result.problems:
-        result.problems += [
-            *_queues(simulation),
-            *_copies(simulation),
-            *_entries(simulation),
-            *_wordings(simulation),
-            *_typed(simulation),
-        ]
-        _count_edits(simulation, result)
+        look_over(simulation, result)
     return result
+
+
+def look_over(simulation: Simulation, result: Result) -> None:
+    """Add what is wrong with what came to rest."""
+    result.problems += [
+        *_queues(simulation),
+        *_copies(simulation),
+        *_entries(simulation),
+        *_wordings(simulation),
+        *_typed(simulation),
+    ]
+    _count_edits(simulation, result)
 
 
 def _queues(simulation: Simulation) -> Iterator[str]:
