@@ -304,6 +304,9 @@ def _has(state: CorrelationState, member: str, key: str) -> bool:
     """Whether the entry is at the member, or on its way there."""
     if key.startswith(f"{member}:"):
         return True
+    said = state.said.get(key)
+    if said is not None and said.member == member:
+        return True  # it told so itself, of a message that was never answered
     link = state.links.get(member)
     if link is not None and key in link.entries:
         return True

@@ -237,13 +237,19 @@ def _waiting(scene: Scene, kind: str, detail: str, exchange: Exchange) -> list[E
     ]
 
 
+def _made_anew(scene: Scene) -> int:
+    """How often at least: of the attempts some may have been lost, and a message is
+    also made anew where others are put together with it."""
+    return min(scene.message.attempts, scene.message.generation)
+
+
 def _moved(
     scene: Scene, detail: str, exchange: Exchange, reading: Reading | None
 ) -> list[Event]:
     """Somebody changed the record: what it shows now is captured like any change, and
     the message waits to be made anew by the judgement about that."""
     match reading:
-        case Snapshot() if scene.message.attempts >= MADE_ANEW_MAX:
+        case Snapshot() if _made_anew(scene) >= MADE_ANEW_MAX:
             return [
                 _failed(scene, "permanent", detail, exchange, None),
                 *parked(scene, f"made anew {MADE_ANEW_MAX} times, refused each time"),

@@ -121,6 +121,16 @@ def test_an_edit_follows_its_entry_that_still_waits() -> None:
     ]
 
 
+def test_an_edit_is_sent_to_who_removed_what_it_never_told_of_having() -> None:
+    record = shared(carrying(a=EDITS, b=EDITS))
+    record.shows("a", 2, entries=[said("1")])  # b took it, the answer was lost
+    record.shows("b", 2, entries=[removed("a:1")])
+    _, accepted, _ = record.shows("a", 3, entries=[said("1", "bye")]).then(
+        ConflictRecorded, ChangeAccepted, MessageSkipped
+    )
+    assert told(accepted)["b"] == [("update", "a:1", "bye")]
+
+
 def test_an_edit_is_not_sent_to_who_never_had_the_entry() -> None:
     record = shared(carrying(b=EDITS))
     record.shows("a", 2, entries=[said("1")])

@@ -58,6 +58,7 @@ WAITING = """
 SELECT correlation_id, member, count(*) FROM outbound_queue
 WHERE status IN ('ready', 'uncertain', 'error') GROUP BY 1, 2
 """
+PARKED = "SELECT message_id FROM outbound_queue WHERE status = 'error'"
 OPEN = """
 SELECT "position", correlation_id FROM conflicts WHERE state = 'open' ORDER BY 1
 """
@@ -209,17 +210,14 @@ class Engine:
     # --- coming to rest -------------------------------------------------------------
 
     def _come_to_rest(self, stories: Sequence[Story]) -> None:
-        self._settle_all(stories)
-        self._note_backlog(stories)
-        self._until_quiet(stories)
         for _ in range(ROUNDS_MAX):
-            if not self._resolve():
-                break
             self._settle_all(stories)
             self._note_backlog(stories)
             self._until_quiet(stories)
+            if not self._resolve() + self._retry():
+                break
         else:
-            raise LookupError("conflicts are opened without end")
+            raise LookupError("there is always more for people to decide")
         self._capture(e for s in stories for e in s.tell_all(self.seconds))
         self._until_quiet(stories)
 
@@ -275,6 +273,15 @@ class Engine:
                 "top", number, keep, other, "so it is", "anna", self.now()
             )
         return len(decided)
+
+    def _retry(self) -> int:
+        """Somebody has looked at what was tried too often."""
+        parked = self.ask(PARKED)
+        for (message_id,) in parked:
+            self._operations.retry_message(
+                "top", message_id, "looked at", "anna", self.now()
+            )
+        return len(parked)
 
     # --- what there is --------------------------------------------------------------
 
