@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 from hubs import document, settle
+from peers import message, post
 
+from rps.application import RemoteProcessSync
 from rps.domain.delivery import Missing, Unavailable
+from rps.domain.remote_system import RemoteSystem
 
 if TYPE_CHECKING:
     from hubs import Hub
@@ -216,3 +220,20 @@ def test_a_message_that_was_asked_after_often_has_its_attempts_left(
     settle(acme, globex)
     ((record,),) = [hub.desk.records.values() for hub in (globex,)]
     assert record["title"] == "Printer on fire"
+
+
+def test_a_pause_that_was_said_to_another_process_holds_at_once(
+    hubs: dict[str, Hub],
+) -> None:
+    acme, globex = hubs["acme"], hubs["globex"]
+    acme.invites(globex)
+    said = {"protocol": 1, "messages": [message()]}
+    assert post(globex, acme, "messages", said).status_code == 200
+    with closing(RemoteProcessSync(acme.database)) as beside:
+        beside.change(
+            RemoteSystem,
+            RemoteSystem.id_of("top", "globex"),
+            lambda link: link.pause("quiet hours", "anna", acme.now()),
+        )
+    refused = post(globex, acme, "messages", said)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "60")
