@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from uuid import UUID  # noqa: TC003 - of a NamedTuple
 
 from rps.domain.correlation import Correlation
 from rps.log.append import Append, Appended, Fence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from uuid import UUID
 
     from rps.application import RemoteProcessSync
     from rps.domain.aggregate import Event
@@ -28,15 +28,31 @@ class NotOpen(Exception):
     """The entry is settled: it was processed or skipped before."""
 
 
+class Held(NamedTuple):
+    """A lane that is ours. `interrupted`: whoever had it never came back and may have
+    sent its message; so it stays for whoever claims it next."""
+
+    correlation_id: UUID
+    direction: str
+    member: str
+    epoch: int
+    interrupted: bool
+
+    @property
+    def fence(self) -> Fence:
+        """Under which something is recorded, and the lane let go."""
+        return Fence(*self[:4], 0.0 if self.interrupted else None)
+
+
 class Leases(Protocol):
     """Holding one lane at a time."""
 
-    def claim(self, correlation_id: UUID, direction: str, member: str) -> int | None:
-        """The epoch of this lane; None while somebody else holds it."""
+    def hold(self, correlation_id: UUID, direction: str, member: str) -> Held | None:
+        """Take this lane; None while somebody else has it."""
         ...
 
-    def give_back(self, lanes: Sequence[tuple[UUID, str, str, int, float]]) -> None:
-        """Let go of (correlation, direction, member, epoch); due again in seconds."""
+    def let_go(self, lane: Held) -> None:
+        """As if we had never had it."""
         ...
 
 
@@ -55,16 +71,14 @@ class LaneCommands:
         tell: Callable[[Correlation], object],
     ) -> None:
         """Say something to a correlation while nobody else works on this lane."""
-        epoch = self._claimed(correlation_id, direction, member)
-        fence = (
-            None if epoch is None else Fence(correlation_id, direction, member, epoch)
-        )
+        held = self._held(correlation_id, direction, member)
         try:
             events = self._told(correlation_id, tell)
         except BaseException:
-            if fence is not None:
-                self._leases.give_back([(*fence[:4], 0.0)])
+            if held is not None:
+                self._leases.let_go(held)
             raise
+        fence = None if held is None else held.fence
         outcome = self._application.recorder.append([Append(events, fence)])[0]
         if not isinstance(outcome, Appended):
             raise outcome
@@ -81,18 +95,18 @@ class LaneCommands:
     @contextmanager
     def _nothing_sent(self, correlation_id: UUID, member: str) -> Iterator[None]:
         """Hold the lane to `member`, so that meanwhile nothing is under way there."""
-        epoch = self._claimed(correlation_id, "out", member)
+        held = self._held(correlation_id, "out", member)
         try:
             yield
         finally:
-            if epoch is not None:
-                self._leases.give_back([(correlation_id, "out", member, epoch, 0.0)])
+            if held is not None:
+                self._leases.let_go(held)
 
-    def _claimed(self, correlation_id: UUID, direction: str, member: str) -> int | None:
-        """The epoch of this lane; None where there is no such lane yet. LaneBusy."""
-        epoch = self._leases.claim(correlation_id, direction, member)
-        if epoch is None and self._application.lookup.has_lane(
+    def _held(self, correlation_id: UUID, direction: str, member: str) -> Held | None:
+        """The lane, ours for now; None where there is no such lane yet. LaneBusy."""
+        held = self._leases.hold(correlation_id, direction, member)
+        if held is None and self._application.lookup.has_lane(
             correlation_id, direction, member
         ):
             raise LaneBusy(f"{correlation_id} {member}".strip())
-        return epoch
+        return held

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 from psycopg.rows import tuple_row
 
+from rps.application.lane_commands import Held
 from rps.log.columns import columns
 
 if TYPE_CHECKING:
@@ -61,12 +62,19 @@ WHERE (l.correlation_id, l.direction, l.member)
 RETURNING l.correlation_id, l.member, l.epoch, d.holder IS NOT NULL
 """
 CLAIM_ONE = """
-UPDATE lanes
-SET epoch = epoch + 1, holder = %b,
-    leased_until = clock_timestamp() + %b * interval '1 second'
-WHERE (correlation_id, direction, member) = (%b, %b, %b)
-  AND (holder IS NULL OR leased_until < clock_timestamp())
-RETURNING epoch
+WITH free AS (
+    SELECT correlation_id, direction, member, holder FROM lanes
+    WHERE (correlation_id, direction, member) = (%b::uuid, %b::text, %b::text)
+      AND (holder IS NULL OR leased_until < clock_timestamp())
+    FOR UPDATE
+)
+UPDATE lanes l
+SET epoch = l.epoch + 1, holder = %b::text,
+    leased_until = clock_timestamp() + %b::float8 * interval '1 second'
+FROM free f
+WHERE (l.correlation_id, l.direction, l.member)
+    = (f.correlation_id, f.direction, f.member)
+RETURNING l.epoch, f.holder IS NOT NULL
 """
 GIVE_BACK = """
 UPDATE lanes
@@ -133,12 +141,17 @@ class Lanes:
         asked = columns(("text", "text", "bigint"), rooms)
         return CLAIM_OUT, (*asked, self.holder, LEASE_SECONDS)
 
-    def claim(self, correlation_id: UUID, direction: str, member: str) -> int | None:
-        """The epoch of this one lane; None while somebody else holds it."""
-        rows = self._run(
-            CLAIM_ONE, self.holder, LEASE_SECONDS, correlation_id, direction, member
-        )
-        return rows[0][0] if rows else None
+    def hold(self, correlation_id: UUID, direction: str, member: str) -> Held | None:
+        """Take this one lane; None while somebody else has it."""
+        key = (correlation_id, direction, member)
+        rows = self._run(CLAIM_ONE, *key, self.holder, LEASE_SECONDS)
+        return Held(*key, *rows[0]) if rows else None
+
+    def let_go(self, lane: Held) -> None:
+        if lane.interrupted:
+            self._run(LEAVE, *lane[:4])
+        else:
+            self._run(GIVE_BACK, 0.0, *lane[:4])
 
     def give_back(self, lanes: Sequence[tuple[UUID, str, str, int, float]]) -> None:
         """Let go of (correlation, direction, member, epoch), to be due again after a

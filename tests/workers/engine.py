@@ -58,7 +58,10 @@ WAITING = """
 SELECT correlation_id, member, count(*) FROM outbound_queue
 WHERE status IN ('ready', 'uncertain', 'error') GROUP BY 1, 2
 """
-PARKED = "SELECT message_id FROM outbound_queue WHERE status = 'error'"
+PARKED = """
+SELECT message_id, member, operation, attempts, detail FROM outbound_queue
+WHERE status = 'error'
+"""
 OPEN = """
 SELECT "position", correlation_id FROM conflicts WHERE state = 'open' ORDER BY 1
 """
@@ -214,10 +217,10 @@ class Engine:
             self._settle_all(stories)
             self._note_backlog(stories)
             self._until_quiet(stories)
-            if not self._resolve() + self._retry():
+            if not self._resolve() + self._retry(stories):
                 break
         else:
-            raise LookupError("there is always more for people to decide")
+            raise LookupError(f"there is always more to decide: {self.ask(PARKED)}")
         self._capture(e for s in stories for e in s.tell_all(self.seconds))
         self._until_quiet(stories)
 
@@ -274,10 +277,13 @@ class Engine:
             )
         return len(decided)
 
-    def _retry(self) -> int:
-        """Somebody has looked at what was tried too often."""
+    def _retry(self, stories: Sequence[Story]) -> int:
+        """Somebody looks at what was tried too often, and at the records."""
+        if self.ask(PARKED):
+            self._capture(e for s in stories for e in s.tell_all(self.seconds))
+            self._settle_all(stories)
         parked = self.ask(PARKED)
-        for (message_id,) in parked:
+        for message_id, *_ in parked:
             self._operations.retry_message(
                 "top", message_id, "looked at", "anna", self.now()
             )

@@ -101,7 +101,7 @@ def test_a_member_is_not_judged_while_it_is_written_to(workplace: Workplace) -> 
     judge, deliverer = workplace.receiver._judge, workplace.new_deliverer()
 
     def claimed_meanwhile(correlation: Any, changes: Any) -> None:
-        assert deliverer.lanes.claim(correlation.id, "out", "zenith")
+        assert deliverer.lanes.hold(correlation.id, "out", "zenith")
         judge(correlation, changes)
 
     workplace.receiver._judge = claimed_meanwhile  # type: ignore[method-assign]

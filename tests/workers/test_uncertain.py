@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from workplace import DOWN, LOST, Tracker, Workplace
 
+from rps.application.operations import Operations
 from rps.domain.delivery import Capabilities
+from rps.workers.lanes import Lanes
 
 if TYPE_CHECKING:
     from rps.domain.delivery import Outcome, Write
@@ -86,3 +88,31 @@ def test_what_cannot_be_asked_and_may_repeat_waits_for_a_person(
     ((status, _, detail),) = workplace.messages()
     assert status == "error"
     assert "a person must look" in detail
+
+
+@pytest.mark.parametrize("does", ["retries", "lets it go"])
+def test_what_a_dead_worker_may_have_sent_stays_so_whoever_had_the_lane_since(
+    workplace: Workplace, does: str
+) -> None:
+    zenith = workplace.trackers["zenith"] = Tracker(dedupe=False, conditional=False)
+    workplace.title("Printer")
+    workplace.receive()
+    ((key, message_id),) = workplace.ask(
+        "SELECT correlation_id, message_id FROM outbound_queue"
+    )
+    dead = Lanes(workplace.application, "deliverer")
+    assert dead.hold(key, "out", "zenith") is not None
+    workplace.make_due()
+    lanes = Lanes(workplace.application, "somebody")
+    if does == "retries":
+        Operations(workplace.application, lanes).retry_message(
+            "top", message_id, "now", "anna", workplace.now()
+        )
+    else:
+        held = lanes.hold(key, "out", "zenith")
+        assert held is not None
+        assert held.interrupted
+        lanes.let_go(held)
+    workplace.settle()
+    assert zenith.settled == [str(message_id)]
+    assert len(zenith.applied) == 1

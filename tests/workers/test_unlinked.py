@@ -129,13 +129,13 @@ def test_a_message_of_unknown_fate_does_not_keep_it_linked(
 def test_it_is_not_unlinked_while_it_is_written_to(workplace: Workplace) -> None:
     key = shared(workplace)
     lanes = Lanes(workplace.application, "deliverer")
-    epoch = lanes.claim(key, "out", "zenith")
-    assert epoch is not None
+    held = lanes.hold(key, "out", "zenith")
+    assert held is not None
     with pytest.raises(LaneBusy):
         unlink(workplace, key)
-    lanes.give_back([(key, "out", "zenith", epoch, 0.0)])
+    lanes.let_go(held)
     unlink(workplace, key)
-    assert lanes.claim(key, "out", "zenith") is not None  # it was given back
+    assert lanes.hold(key, "out", "zenith") is not None  # it was given back
 
 
 def test_a_record_that_was_linked_elsewhere_stays_there(workplace: Workplace) -> None:
