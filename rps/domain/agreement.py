@@ -6,14 +6,18 @@ Made by `rps.domain.document.parse`, which refuses what would not work; code tha
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+from rps.domain.condition import ConditionRefused, bind, subjects_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rps.domain.condition import Condition
     from rps.domain.delivery import Operation
 
 FieldType = Literal["text", "choice", "number", "boolean", "date-time", "tags"]
@@ -157,8 +161,10 @@ class Member:
     """One remote system's table in the definition.
 
     `delivery`: `each` change in its order, or what waits as one message with the
-    `latest` values. `fields` and `journals` are keyed by shared name, `by_field` and
-    `by_journal` by the member's own.
+    `latest` values. `capture_when` (an encoded query) says which records are shared,
+    with `capture_while` only as long as they match; what the people of
+    `ignore_changed_by` change is not taken. `fields` and `journals` are keyed by
+    shared name, `by_field` and `by_journal` by the member's own.
     """
 
     name: str
@@ -170,6 +176,10 @@ class Member:
     journals: Mapping[str, JournalMap]
     delivery: Delivery = "each"
     attachments: bool = True
+    capture_when: str = ""
+    capture_while: bool = False
+    ignore_changed_by: tuple[str, ...] = ()
+    ignored_people: frozenset[str] = attribute(init=False, repr=False, compare=False)
     by_field: Mapping[str, FieldMap] = attribute(init=False, repr=False, compare=False)
     by_journal: Mapping[str, JournalMap] = attribute(
         init=False, repr=False, compare=False
@@ -181,7 +191,14 @@ class Member:
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
         object.__setattr__(self, "journals", MappingProxyType(dict(self.journals)))
         object.__setattr__(self, "by_field", MappingProxyType(fields))
+        ignored = frozenset(name.casefold() for name in self.ignore_changed_by)
+        object.__setattr__(self, "ignored_people", ignored)
         object.__setattr__(self, "by_journal", MappingProxyType(journals))
+
+    @property
+    def is_choosy(self) -> bool:
+        """Whether some changes are not taken for what they show."""
+        return bool(self.capture_when or self.ignore_changed_by)
 
     @property
     def captures_values(self) -> bool:
@@ -205,12 +222,21 @@ class Member:
                 name: each.to_document() for name, each in self.journals.items()
             },
         }
-        return document if self.attachments else {**document, "attachments": False}
+        if not self.attachments:
+            document["attachments"] = False
+        if self.capture_when:
+            document["capture_when"] = self.capture_when
+        if self.capture_while:
+            document["capture_while"] = True
+        if self.ignore_changed_by:
+            document["ignore_changed_by"] = list(self.ignore_changed_by)
+        return document
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What a document says, with every default filled in."""
+    """What a document says, with every default filled in. `conditions` are those of
+    the members that have one."""
 
     process_event: str
     domain: str
@@ -219,11 +245,25 @@ class Definition:
     journals: Mapping[str, SharedJournal]
     members: Mapping[str, Member]
     attachments: SharedAttachments | None = None
+    conditions: Mapping[str, Condition] = attribute(
+        init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "conditions", self._conditions())
         for name in ("fields", "journals", "members"):
             frozen = MappingProxyType(dict(getattr(self, name)))
             object.__setattr__(self, name, frozen)
+
+    def _conditions(self) -> Mapping[str, Condition]:
+        """What is no condition is left out here; `rps.domain.scan` refuses it."""
+        found = {}
+        for member in self.members.values():
+            if member.capture_when:
+                with suppress(ConditionRefused):
+                    subjects = subjects_of(member, self.fields)
+                    found[member.name] = bind(member.capture_when, subjects)
+        return MappingProxyType(found)
 
     def to_document(self) -> dict[str, Any]:
         """The plain document, defaults written out; `parse` gives this back."""

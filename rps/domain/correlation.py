@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rps.domain import attachments, between_nodes, events, flow, plan
+from rps.domain import attachments, between_nodes, capturing, events, flow, plan
 from rps.domain.aggregate import identity, records
 from rps.domain.hearing import Hearing
 from rps.domain.merge import Merge, Sighting, Terms, merge, obey
@@ -65,7 +65,10 @@ class Correlation(Hearing):
             self._park_moved(case, reason)
             return
         try:
-            seen = sighting(case)
+            if reason := capturing.objection(self, case):
+                self._ignore(case, reason)
+                return
+            seen = sighting(case, capturing.with_missed(self, case))
             heard = self._heard(case, seen.stamp)
         except flow.MappingRefused as refused:
             self._fail(case, refused)
@@ -223,7 +226,8 @@ class Correlation(Hearing):
         )
 
     def _ignore(self, case: Case, reason: str) -> None:
-        self._ignored(case.captured, case.sequence, reason, case.now)
+        missed = capturing.missed(case, reason)
+        self._ignored(case.captured, case.sequence, reason, case.now, missed=missed)
 
     def _ignored(
         self,
@@ -233,6 +237,7 @@ class Correlation(Hearing):
         now: datetime,
         verdict: Verdict | None = None,
         complete: bool = False,
+        missed: dict[str, Any] | None = None,
     ) -> None:
         self.domain = self.domain or captured.domain
         self.happened(
@@ -249,6 +254,7 @@ class Correlation(Hearing):
             agreed=verdict.agreed if verdict else {},
             late=verdict.merge.late if verdict else [],
             complete=complete,
+            missed=missed or None,
         )
 
     def _fail(self, case: Case, refused: flow.MappingRefused) -> None:

@@ -22,6 +22,7 @@ from rps.domain.agreement import (
     Visibility,
 )
 from rps.domain.delivery import Operation
+from rps.domain.encoded_query import LENGTH_MAX
 from rps.domain.problem import DefinitionRefused, Findings, Problem
 from rps.domain.scan import scan
 from rps.domain.section import LIST_MAX, Section, Shape, matching, visible
@@ -78,6 +79,7 @@ DOMAIN = matching(
 EXTENSION = matching(r"[a-z0-9]{1,20}", "up to 20 of a-z and 0-9, without the dot")
 REMOTE_NAME = visible(120)
 CHOICE = visible(80)
+CONDITION = visible(LENGTH_MAX)
 OPERATION = Shape(lambda text: text in OPERATIONS, f"any of {', '.join(OPERATIONS)}")
 PROSE = Shape(
     lambda text: (
@@ -188,7 +190,7 @@ def _shared_journal(name: str, section: Section) -> SharedJournal:
 def _member(name: str, section: Section, shared: Mapping[str, SharedJournal]) -> Member:
     section.only(
         *("system", "table", "capture", "deliver", "delivery", "fields", "journals"),
-        "attachments",
+        *("attachments", "capture_when", "capture_while", "ignore_changed_by"),
     )
     fields = section.section("fields")
     journals = section.section("journals")
@@ -210,6 +212,9 @@ def _member(name: str, section: Section, shared: Mapping[str, SharedJournal]) ->
             for each in journals.names(SHARED_NAME, JOURNALS_MAX)
         },
         attachments=section.flag("attachments", default=True),
+        capture_when=section.optional_text("capture_when", CONDITION) or "",
+        capture_while=section.flag("capture_while", default=False),
+        ignore_changed_by=section.texts("ignore_changed_by", REMOTE_NAME),
     )
 
 

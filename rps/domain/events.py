@@ -202,7 +202,8 @@ class ChangeIgnored(Event):
 
     Reasons: `echo`, `late`, `kept`, `conflict`, `not captured`, `hop limit`,
     `not linked`, `moved to …`, `elsewhere`, `moved on`. `late` and `complete` as in
-    ChangeAccepted.
+    ChangeAccepted. `missed`: what it showed, by shared name in the member's values,
+    where the member's condition did not hold.
     """
 
     TOPIC = "change.ignored"
@@ -218,8 +219,12 @@ class ChangeIgnored(Event):
     agreed: dict[str, int]
     late: Sequence[str] = ()
     complete: bool = True
+    missed: dict[str, Any] | None = None
 
     def apply(self, aggregate: CorrelationState) -> None:
+        if self.missed:
+            aggregate.miss(self.member, self.missed, self.record_revision)
+            return
         if not aggregate.opened:
             return
         aggregate.learn(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from rps.domain.condition_scan import condition_is_sound
 from rps.domain.problem import listed, pointer, shown
 from rps.domain.visibility import is_hidden_name, leaks
 
@@ -36,6 +37,7 @@ def scan(definition: Definition, found: Findings) -> None:
         _member_names_what_is_shared(member, definition, found)
         _remote_names_are_used_once(member, found)
         _member_takes_part(member, found)
+        condition_is_sound(member, definition, found)
         for each in member.fields.values():
             if each.shared in definition.fields:
                 _map_agrees_with_type(each, member, definition, found)

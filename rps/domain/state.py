@@ -211,6 +211,9 @@ class CorrelationState(Aggregate):
     said: dict[str, Said]
     unlinked: dict[str, Link]
     """Members that take no part any more, and what was known of them."""
+    missed: dict[str, dict[str, Known]]
+    """What changes showed that were not taken, for their member's condition did not
+    hold: by shared name, values as the member says them."""
 
     def start(self) -> None:
         self.definition = self.process_event = self.domain = ""
@@ -220,7 +223,7 @@ class CorrelationState(Aggregate):
         self.pending = Unsettled()
         self.entry_ids, self.replayed = set(), set()
         self.attached, self.attached_as = {}, {}
-        self.said = {}
+        self.said, self.missed = {}, {}
 
     @property
     def opened(self) -> bool:
@@ -252,6 +255,7 @@ class CorrelationState(Aggregate):
         link = self.links.get(member)
         if link is None:
             link = self.links[member] = Link()
+        self._not_missed(member, {**bases, **agreed}, revision)
         for name in {**bases, **agreed}:
             known = link.base.get(name)
             if known is not None and _is_older(revision, known.revision):
@@ -262,6 +266,25 @@ class CorrelationState(Aggregate):
                 link.agreed[name] = agreed[name]
         if complete and revision is not None and newer(revision, link.revision):
             link.revision = revision
+
+    def miss(
+        self, member: str, fields: Mapping[str, Any], revision: str | None
+    ) -> None:
+        """Note what a change showed that was not taken."""
+        known = self.missed.setdefault(member, {})
+        for name, value in fields.items():
+            if name not in known or not _is_older(revision, known[name].revision):
+                known[name] = Known(value, revision)
+
+    def _not_missed(
+        self, member: str, names: Mapping[str, Any], revision: str | None
+    ) -> None:
+        missed = self.missed.get(member)
+        if not missed:
+            return
+        for name in names:
+            if name in missed and not _is_older(revision, missed[name].revision):
+                del missed[name]
 
     def has_files(self, member: str, message: Pending) -> None:
         """Note that `member` holds the files of a message that it took."""

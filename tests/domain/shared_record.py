@@ -19,7 +19,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 DEFINITION_ID = str(UUID(int=7))
 FACTS = (
     *("operation", "entries", "attachments", "origin", "hop", "source", "record_id"),
-    *("changed_at", "if_match"),
+    *("changed_at", "if_match", "before", "changed_by"),
 )
 
 

@@ -106,6 +106,7 @@ FIELDS: dict[str, Any] = {
         }
     ],
     "late": ["weight"],
+    "missed": {"weight": "1.5"},
     "member": "zenith",
     "message": OUTGOING,
     "message_id": MESSAGE,
