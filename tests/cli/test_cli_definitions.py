@@ -114,3 +114,65 @@ def test_plain_yaml_is_read_as_plain_data() -> None:
     assert read_document(b"a: {b: [1, x, true, null]}") == {
         "a": {"b": [1, "x", True, None]}
     }
+
+
+BAD = """\
+process_event: x.y
+feilds: {}
+fields:
+  title: {type: txet}
+  title: {type: text}
+members:
+  a:
+    table: 7
+    capture_when: "titleFOO1"
+    fields:
+      title: short
+  b: {fields: {title: t}, capture: [create, read]}
+"""
+WRONG = [
+    (2, 1, "unknown-key"),
+    (4, 17, "unknown-word"),
+    (5, 3, "duplicate-key"),
+    (8, 12, "wrong-type"),
+    (9, 19, "condition-syntax"),
+    (12, 3, "missing-key"),
+    (12, 45, "bad-text"),
+]
+
+
+@pytest.mark.parametrize("command", ["check", "apply"])
+def test_all_that_is_wrong_with_a_file_is_told_at_once_with_line_and_column(
+    rps: Rps, tmp_path: Path, command: str
+) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(BAD)
+
+    result = rps("definition", command, str(file), "-o", "json")
+    told = rps("definition", command, str(file)).stderr
+
+    found = json.loads(result.stdout)["problems"]
+    assert result.exit_code == 1
+    assert [(p["line"], p["column"], p["code"]) for p in found] == WRONG
+    assert f"{file}:2:1: /feilds\n  there is no key 'feilds' here" in told
+    assert f"{file}:5:3: duplicate-key\n" in told
+
+
+def test_check_publishes_nothing(rps: Rps, good: str) -> None:
+    result = rps("definition", "check", good, "-o", "json")
+
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["checked"][0]["process_event"] == "ticket.shared"
+    assert json.loads(rps("definition", "list", "-o", "json").stdout) == []
+
+
+def test_what_is_missing_is_told_where_it_would_be(tmp_path: Path, rps: Rps) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text("fields: {}\nmembers:\n  a:\n    fields: {}\n  b: {table: t}\n")
+
+    result = rps("definition", "check", str(file), "-o", "json")
+
+    found = json.loads(result.stdout)["problems"]
+    places = {p["place"]: (p["line"], p["column"]) for p in found}
+    assert places["/process_event"] == (1, 1)
+    assert places["/members/a/table"] == (3, 3)
