@@ -14,6 +14,7 @@ from rps.domain.remote_system import RemoteSystem
 from rps.projections import views_sql as sql
 from rps.projections.conflicts import Conflicts
 from rps.projections.followed import write
+from rps.projections.problems import Problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -371,6 +372,7 @@ def followed_views() -> tuple[FollowedView, ...]:
         History(),
         Correlations(),
         Conflicts(),
+        Problems(),
         RemoteSystems(),
         Definitions(),
         Attempts(),

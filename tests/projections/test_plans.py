@@ -11,7 +11,7 @@ import pytest
 
 from rps.log import statements
 from rps.log.connection import connect
-from rps.projections import inline_sql, lookup
+from rps.projections import inline_sql, lookup, problems_sql
 from rps.workers import inbound, lanes, outbound
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rps.log.recorder import LogRecorder
 
-MODULES = (statements, inline_sql, inbound, lanes, outbound)
+MODULES = (statements, inline_sql, problems_sql, inbound, lanes, outbound)
 STATEMENTS = {"lookup.LINKED": lookup.LINKED} | {
     f"{module.__name__}.{name}": sql
     for module in MODULES
