@@ -17,6 +17,7 @@ from rps.domain.events import ChangeCaptured  # noqa: F401 - registers the topic
 from rps.domain.process_sync_definition import ProcessSyncDefinition
 from rps.domain.remote_system import RemoteSystem
 from rps.domain.tenancy import Domain
+from rps.domain.treatment import Treatment  # noqa: F401 - registers the topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

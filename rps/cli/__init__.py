@@ -21,6 +21,7 @@ COMMANDS = {
     "status": "rps.cli.status:status",
     "rebuild": "rps.cli.rebuild:rebuild",
     "correlation": "rps.cli.correlations:correlation",
+    "problems": "rps.cli.problems:problems",
     "conflict": "rps.cli.conflicts:conflict",
     "replay": "rps.cli.replays:replay",
     "audit": "rps.cli.audit:audit",

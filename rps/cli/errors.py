@@ -25,6 +25,7 @@ from rps.domain.process_sync_definition import NothingToPublish
 from rps.domain.remote_system import ConnectorFixed, RemoteSystemDisabled
 from rps.domain.replay import ReplayEnded
 from rps.domain.tenancy import DomainPathRefused
+from rps.domain.treatment import TreatmentEnded
 from rps.installation import PostgresError
 from rps.migrate import MigrationError
 from rps.projections.rebuild import ViewUnknown
@@ -51,6 +52,7 @@ ENDINGS: tuple[tuple[type[Exception], Exit, str], ...] = (
     (ReplayTooLarge, Exit.FAILED, "{error}"),
     (ValueRefused, Exit.USAGE, "{error}"),
     (ReplayEnded, Exit.FAILED, "the replay was {error} before"),
+    (TreatmentEnded, Exit.FAILED, "the treatment was {error} before"),
     (TooManyTokens, Exit.FAILED, "{error} has two live tokens: revoke one first"),
     (
         RemoteSystemDisabled,

@@ -23,6 +23,7 @@ from rps.http.inputs import QueryRefused
 from rps.http.memberships import Memberships
 from rps.http.nodes import Nodes
 from rps.http.observability import Observability
+from rps.http.problem_groups import ProblemGroups
 from rps.http.queues import Queues
 from rps.http.replays import Replays
 from rps.http.routes import PREFIX, register
@@ -58,6 +59,7 @@ def create_app(parts: Parts) -> Flask:
         "correlations": Correlations(parts),
         "memberships": Memberships(parts),
         "queues": Queues(parts),
+        "problems": ProblemGroups(parts),
         "conflicts": Conflicts(parts),
         "attachments": Attachments(parts),
         "replays": Replays(parts),

@@ -33,6 +33,7 @@ from rps.domain.process_sync_definition import NothingToPublish
 from rps.domain.remote_system import ConnectorFixed, RemoteSystemDisabled
 from rps.domain.replay import ReplayEnded
 from rps.domain.tenancy import DomainPathRefused
+from rps.domain.treatment import TreatmentEnded
 from rps.http.access import RoleMissing
 from rps.http.file_answers import FileRefused
 from rps.http.inputs import HeaderRefused, QueryRefused
@@ -160,6 +161,11 @@ def _contended(_: Exception) -> Problem:
 
 def _replay_ended(error: ReplayEnded) -> Problem:
     return Problem(409, "replay-ended", "The replay has ended", f"It was {error}.")
+
+
+def _treatment_ended(error: TreatmentEnded) -> Problem:
+    title = "The treatment has ended"
+    return Problem(409, "treatment-ended", title, f"It was {error}.")
 
 
 def _replay_too_large(error: ReplayTooLarge) -> Problem:
@@ -330,6 +336,7 @@ TABLE: Table = {
     IntegrityError: _contended,
     ReplayEnded: _replay_ended,
     ReplayTooLarge: _replay_too_large,
+    TreatmentEnded: _treatment_ended,
     ValueRefused: _value_refused,
     SystemUnknown: _system_unknown,
     RemoteSystemDisabled: _system_disabled,

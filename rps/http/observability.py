@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from rps.http.answers import answer
 from rps.http.routes import public, route
 from rps.migrate import MigrationError, pending
+from rps.projections.problem_questions import ProblemQuestions
 from rps.projections.queue_questions import QueueQuestions
 from rps.projections.system_questions import SystemQuestions
 
@@ -116,6 +117,7 @@ class _Queues(Collector):
     def __init__(self, parts: Parts) -> None:
         self._queues = QueueQuestions(parts.application.datastore)
         self._systems = SystemQuestions(parts.application.datastore)
+        self._problems = ProblemQuestions(parts.application.datastore)
         self._clock: Callable[[], datetime] = parts.clock
 
     def describe(self) -> Iterator[Metric]:
@@ -132,6 +134,15 @@ class _Queues(Collector):
             labels = [row["queue"], row["domain"], row["system"], row["status"]]
             entries.add_metric(labels, row["entries"])
         yield entries
+        groups = GaugeMetricFamily(
+            "rps_problem_groups",
+            "Different mistakes that entries wait or fail with; 10,000 are counted",
+            labels=["domain", "queue", "state"],
+        )
+        for row in self._problems.counts():
+            labels = [row["domain"], row["queue"], row["state"]]
+            groups.add_metric(labels, row["groups"])
+        yield groups
         due = GaugeMetricFamily(
             "rps_oldest_due_seconds",
             "For how long the lane that is due the longest has been due",

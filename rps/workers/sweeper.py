@@ -1,4 +1,5 @@
-"""The sweeper: carries out started replays, lane by lane, where others may help."""
+"""The sweeper: carries out started replays, lane by lane, and treatments of problems,
+entry by entry, where others may help."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg.rows import tuple_row
 
 from rps.application.operations import LaneBusy, Operations
+from rps.application.problems import Treatments
 from rps.domain.replay import Replay
 from rps.log.append import LeaseLost
 from rps.workers.lanes import Lanes
@@ -39,13 +41,15 @@ class Sweeper:
         self._clock = clock
         self.lanes = Lanes(application, "sweeper")
         self._operations = Operations(application, self.lanes)
+        self._treatments = Treatments(application, self._operations)
 
     def work(self) -> int:
-        """Make what messages of started replays can be made now."""
+        """Make what messages of started replays can be made now, and tell entries of
+        started treatments what a person decided."""
         made = 0
         for replay_id in self._started():
             made += self._carry_out(replay_id)
-        return made
+        return made + self._treatments.work(self._clock)
 
     def _carry_out(self, replay_id: UUID) -> int:
         replay = self._application.find(Replay, replay_id)

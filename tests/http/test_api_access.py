@@ -64,6 +64,13 @@ MAY: dict[str, set[str]] = {
     "POST /v1/outbound/{message_id}/skip": OPERATE,
     "POST /v1/outbound/retry": OPERATE,
     "POST /v1/outbound/skip": OPERATE,
+    "GET /v1/problems": READ,
+    "GET /v1/problems/{fingerprint}": READ,
+    "POST /v1/problems/{fingerprint}/retry": OPERATE,
+    "POST /v1/problems/{fingerprint}/skip": OPERATE,
+    "GET /v1/treatments/{treatment_id}": READ,
+    "POST /v1/treatments/{treatment_id}/start": OPERATE,
+    "POST /v1/treatments/{treatment_id}/cancel": OPERATE,
     "GET /v1/conflicts": READ,
     "GET /v1/conflicts/{number}": READ,
     "POST /v1/conflicts/{number}/resolve": OPERATE,
@@ -111,7 +118,7 @@ def _braced(argument: re.Match[str]) -> str:
 
 def asked(node: Node, route: str, who: str | None) -> Any:
     method, path = route.split()
-    ids = r"\{((correlation|message|replay)_id|peer|key)\}"
+    ids = r"\{((correlation|message|replay|treatment)_id|peer|key)\}"
     path = re.sub(ids, str(uuid4()), path)
     path = re.sub(r"\{(sequence|revision|number)\}", "1", path)
     path = re.sub(r"\{[a-z_]+\}", "unheard-of", path)

@@ -40,6 +40,12 @@ STEPS_OF = {
         "replay.completed",
         "replay.cancelled",
     ),
+    "treatment": (
+        "treatment.planned",
+        "treatment.started",
+        "treatment.completed",
+        "treatment.cancelled",
+    ),
     "domain": ("domain.created",),
 }
 
