@@ -89,14 +89,14 @@ SET after = EXCLUDED.after, done = EXCLUDED.done, settled = EXCLUDED.settled,
     busy = EXCLUDED.busy
 RETURNING treatment_id
 """
-# Started and not ended, by the log's own account.
+# Started and not ended, by the log's own account. Counted, so that each is looked up.
 STARTED = """
 SELECT s.originator_id FROM rps_events s
-WHERE s.topic = 'treatment.started' AND s.topic LIKE 'treatment.%%' AND NOT EXISTS (
-    SELECT FROM rps_events e WHERE e.originator_id = s.originator_id
+WHERE s.topic = 'treatment.started' AND s.topic LIKE 'treatment.%%' AND (
+    SELECT count(*) FROM rps_events e WHERE e.originator_id = s.originator_id
     AND e.topic IN ('treatment.completed', 'treatment.cancelled')
     AND e.topic LIKE 'treatment.%%'
-)
+) = 0
 """
 LATEST = """
 SELECT originator_id FROM rps_events
