@@ -12,7 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from rps.domain.account import Account
-from rps.domain.document import parse
+from rps.domain.document import recorded
 from rps.domain.events import ChangeCaptured  # noqa: F401 - registers the topics
 from rps.domain.process_sync_definition import ProcessSyncDefinition
 from rps.domain.remote_system import RemoteSystem
@@ -129,7 +129,7 @@ class ConfigurationReader:
             key = event.originator_id
             aggregates[key] = event.mutate(aggregates.get(key))
             if event.TOPIC == "definition.published":
-                revisions.setdefault(key, {})[event.revision] = parse(event.document)
+                revisions.setdefault(key, {})[event.revision] = recorded(event.document)
         self._configuration = _indexed(stored[-1][4], aggregates, revisions)
 
 

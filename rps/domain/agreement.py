@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
     from rps.domain.condition import Condition
     from rps.domain.delivery import Operation
+    from rps.domain.field_map import Constant, FieldMap
 
-FieldType = Literal["text", "choice", "number", "boolean", "date-time", "tags"]
+FieldType = Literal[
+    "text", "choice", "number", "boolean", "date-time", "tags", "user", "reference",
+    "duration",
+]  # fmt: skip
 Visibility = Literal["public", "internal"]
 Policy = Literal["owner", "newer_wins", "remote_wins", "local_wins", "merge", "manual"]
 Delivery = Literal["each", "latest"]
@@ -89,34 +93,6 @@ class SharedAttachments:
 
 
 @dataclass(frozen=True, slots=True)
-class FieldMap:
-    """How one member says one shared field, both ways.
-
-    `values` turns shared choices into remote ones, `shared_values` turns them back;
-    empty means they are the same. `truncate` (characters) cuts texts on the way out.
-    """
-
-    shared: str
-    field: str
-    values: Mapping[str, str] = attribute(default_factory=dict)
-    truncate: int | None = None
-    shared_values: Mapping[str, str] = attribute(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        back = {remote: shared for shared, remote in self.values.items()}
-        object.__setattr__(self, "values", MappingProxyType(dict(self.values)))
-        object.__setattr__(self, "shared_values", MappingProxyType(back))
-
-    def to_document(self) -> dict[str, Any]:
-        document: dict[str, Any] = {"field": self.field}
-        if self.values:
-            document["values"] = dict(self.values)
-        if self.truncate is not None:
-            document["truncate"] = self.truncate
-        return document
-
-
-@dataclass(frozen=True, slots=True)
 class JournalMap:
     """A shared journal at one member; `visibility` is who reads it over there. `prefix`
     goes before each entry that is written there: `{author}` and `{written_at}` in it
@@ -164,7 +140,8 @@ class Member:
     `latest` values. `capture_when` (an encoded query) says which records are shared,
     with `capture_while` only as long as they match; what the people of
     `ignore_changed_by` change is not taken. `fields` and `journals` are keyed by
-    shared name, `by_field` and `by_journal` by the member's own.
+    shared name, `by_field`, `by_journal` and `constants` by the member's own.
+    `sent`: the shared fields it is told.
     """
 
     name: str
@@ -179,6 +156,8 @@ class Member:
     capture_when: str = ""
     capture_while: bool = False
     ignore_changed_by: tuple[str, ...] = ()
+    constants: Mapping[str, Constant] = attribute(default_factory=dict)
+    sent: frozenset[str] = attribute(init=False, repr=False, compare=False)
     ignored_people: frozenset[str] = attribute(init=False, repr=False, compare=False)
     by_field: Mapping[str, FieldMap] = attribute(init=False, repr=False, compare=False)
     by_journal: Mapping[str, JournalMap] = attribute(
@@ -191,6 +170,10 @@ class Member:
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
         object.__setattr__(self, "journals", MappingProxyType(dict(self.journals)))
         object.__setattr__(self, "by_field", MappingProxyType(fields))
+        constants = MappingProxyType(dict(self.constants))
+        object.__setattr__(self, "constants", constants)
+        asked = (each.fields for each in constants.values())
+        object.__setattr__(self, "sent", frozenset(self.fields).union(*asked))
         ignored = frozenset(name.casefold() for name in self.ignore_changed_by)
         object.__setattr__(self, "ignored_people", ignored)
         object.__setattr__(self, "by_journal", MappingProxyType(journals))
@@ -230,6 +213,10 @@ class Member:
             document["capture_while"] = True
         if self.ignore_changed_by:
             document["ignore_changed_by"] = list(self.ignore_changed_by)
+        if self.constants:
+            document["constants"] = {
+                name: each.value for name, each in self.constants.items()
+            }
         return document
 
 

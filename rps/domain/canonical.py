@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rps.domain.agreement import FieldType
+    from rps.domain.field_map import Written
 
 WHOLE_MAX = 2**53
 """Beyond it, systems that keep numbers as doubles change the last digits."""
@@ -22,6 +23,26 @@ WHOLE_MAX = 2**53
 NUMERAL = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 SERVICENOW = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 DATE_TIME_LENGTH_MAX = 40
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DURATION_MAX = 253_402_300_799
+"""Seconds; as far as ServiceNow's way of writing durations reaches: to year 9999."""
+
+ISO_DURATION = re.compile(
+    r"P(?:(?P<weeks>[0-9]{1,9})W)?(?:(?P<days>[0-9]{1,9})D)?(?:T(?=[0-9])"
+    r"(?:(?P<hours>[0-9]{1,9})H)?(?:(?P<minutes>[0-9]{1,12})M)?"
+    r"(?:(?P<seconds>[0-9]{1,12})(?:[.,]0{1,9})?S)?)?"
+)
+CLOCK_DURATION = re.compile(
+    r"(?:(?P<days>[0-9]{1,9}) )?(?P<hours>[0-9]{1,9}):(?P<minutes>[0-5][0-9])"
+    r":(?P<seconds>[0-5][0-9])"
+)
+UNITS: Final = {
+    "weeks": 604_800,
+    "days": 86_400,
+    "hours": 3_600,
+    "minutes": 60,
+    "seconds": 1,
+}
 BOOLEANS: Final = {"true": True, "false": False, "1": True, "0": False}
 
 
@@ -134,6 +155,65 @@ def _tags(value: Any) -> list[str] | None:
     return sorted(found) or None
 
 
+def _user(value: Any) -> str | None:
+    """A key such as an e-mail address, in which capitals do not count."""
+    return _reference(value).strip().casefold() or None
+
+
+def _reference(value: Any) -> str:
+    """The key of another record; some systems count them."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(_number(value))
+    text = _text(value)
+    if "\n" in text:
+        raise Unreadable("is not a key; write one line")
+    return text
+
+
+def _duration(value: Any) -> int:
+    """Whole seconds of `PT1H30M`, `1 01:30:00`, `1970-01-02 01:30:00` or a numeral."""
+    seconds = _spelt(value) if isinstance(value, str) else _number(value)
+    if not isinstance(seconds, int):
+        raise Unreadable("has parts of a second; a duration is whole seconds")
+    if not 0 <= seconds <= DURATION_MAX:
+        raise Unreadable(f"is no duration from 0 to {DURATION_MAX} seconds")
+    return seconds
+
+
+def _spelt(value: str) -> int | float:
+    if len(value) <= DATE_TIME_LENGTH_MAX:
+        if SERVICENOW.fullmatch(value):
+            return (instant(value) - EPOCH) // timedelta(seconds=1)
+        found = ISO_DURATION.fullmatch(value) or CLOCK_DURATION.fullmatch(value)
+        if found is not None and value != "P":
+            return sum(
+                int(count) * UNITS[unit]
+                for unit, count in found.groupdict(default="0").items()
+            )
+    if NUMERAL.fullmatch(value):
+        return _number(value)
+    raise Unreadable("is not a duration; write seconds, PT1H30M or 1 01:30:00")
+
+
+def duration_written(seconds: int, written_as: Written) -> int | str:
+    """A shared duration as a member wants it."""
+    match written_as:
+        case "servicenow":
+            moment = EPOCH + timedelta(seconds=seconds)
+            return moment.replace(tzinfo=None).isoformat(" ")
+        case "iso8601":
+            days, rest = divmod(seconds, UNITS["days"])
+            hours, rest = divmod(rest, UNITS["hours"])
+            counts = (hours, "H"), (rest // 60, "M"), (rest % 60, "S")
+            clock = "".join(f"{count}{unit}" for count, unit in counts if count)
+            day = f"{days}D" if days else ""
+            return f"P{day}T{clock}" if clock else f"P{day or 'T0S'}"
+        case "seconds":
+            return seconds
+        case _:
+            assert_never(written_as)
+
+
 READERS: Final[Mapping[FieldType, Callable[[Any], Any]]] = {
     "text": _text,
     "choice": _choice,
@@ -141,4 +221,7 @@ READERS: Final[Mapping[FieldType, Callable[[Any], Any]]] = {
     "boolean": _boolean,
     "date-time": _date_time,
     "tags": _tags,
+    "user": _user,
+    "reference": _reference,
+    "duration": _duration,
 }

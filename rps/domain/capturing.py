@@ -88,11 +88,22 @@ class _Known:
 
     def now(self, field: str) -> Any:
         fields = self._case.captured.fields
-        return fields[field] if field in fields else self._held(field)
+        return self._read(
+            field, fields[field] if field in fields else self._held(field)
+        )
 
     def before(self, field: str) -> Any:
         told = self._case.captured.before
-        return told[field] if field in told else self._held(field)
+        return self._read(field, told[field] if field in told else self._held(field))
+
+    def _read(self, field: str, value: Any) -> Any:
+        """An empty field with a default counts as that: once it has been read, nobody
+        can tell it from one that holds it."""
+        each = self._case.member.by_field[field]
+        if (value is None or value == "") and each.has_default:
+            member, definition = self._case.member, self._case.definition
+            return flow.outbound(member, definition, {each.shared: each.default})[field]
+        return value
 
     def _held(self, field: str) -> Any:
         if self._case.captured.operation == "create":

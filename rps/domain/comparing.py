@@ -36,6 +36,9 @@ MEANT: Final[Mapping[FieldType, Collection[str]]] = {
     "boolean": (*_ANY, *_EQUAL, *_LIST),
     "date-time": (*_ANY, *_EQUAL, *_ORDER, "SINCE"),
     "tags": (*_ANY, *_EQUAL, *_LIST, "LIKE", "NOT LIKE"),
+    "user": (*_ANY, *_EQUAL, *_PART, *_LIST),
+    "reference": (*_ANY, *_EQUAL, *_PART, *_LIST),
+    "duration": (*_ANY, *_EQUAL, *_ORDER, *_LIST),
 }
 """The operators that say something about a field of each type."""
 
@@ -186,7 +189,7 @@ def _key(value: Any, kind: FieldType) -> Any:
     try:
         read = READERS[kind](
             value.strip()
-            if kind in ("number", "boolean") and isinstance(value, str)
+            if kind in ("number", "boolean", "duration") and isinstance(value, str)
             else value
         )
     except Unreadable as unreadable:

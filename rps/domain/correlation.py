@@ -110,7 +110,7 @@ class Correlation(Hearing):
             terms = Terms(
                 definition.fields,
                 _normaliser(case),
-                member.fields if "update" in member.deliver else (),
+                member.sent if "update" in member.deliver else (),
                 self.waiting(member.name),
             )
             result = merge(self.fields, link, seen, terms)
@@ -327,6 +327,7 @@ class Correlation(Hearing):
             changed_at=pending.changed_at,
             attachments=pending.attachments,
             waits=waits_for(pending.attachments),
+            context=plan.context_to(self, case, pending.member, kept),
         )
 
     def _park_moved(self, case: Case, detail: str) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final, cast, get_args
 from rps.domain.agreement import (
     Definition,
     Delivery,
-    FieldMap,
     FieldType,
     JournalMap,
     Member,
@@ -23,9 +22,18 @@ from rps.domain.agreement import (
 )
 from rps.domain.delivery import Operation
 from rps.domain.encoded_query import LENGTH_MAX
+from rps.domain.field_map import Constant, FieldMap, Written, is_template
 from rps.domain.problem import DefinitionRefused, Findings, Problem
 from rps.domain.scan import scan
-from rps.domain.section import LIST_MAX, Section, Shape, matching, visible
+from rps.domain.section import (
+    LIST_MAX,
+    Section,
+    Shape,
+    matching,
+    one_of,
+    prose,
+    visible,
+)
 from rps.domain.visibility import seen_by
 
 if TYPE_CHECKING:
@@ -49,6 +57,8 @@ JOURNALS_MAX = 20
 MEMBERS_MAX = 20
 DESCRIPTION_MAX = 2000
 EXTENSIONS_MAX = 200
+CONSTANTS_MAX = 50
+LITERAL_MAX = 500
 ATTACHMENT_BYTES = 25_000_000
 """The largest file where a definition does not say."""
 
@@ -56,6 +66,7 @@ OPERATIONS: Final = cast("tuple[Operation, ...]", get_args(Operation))
 FIELD_TYPES: Final = cast("tuple[FieldType, ...]", get_args(FieldType))
 POLICIES: Final = cast("tuple[Policy, ...]", get_args(Policy))
 DELIVERIES: Final = cast("tuple[Delivery, ...]", get_args(Delivery))
+WRITTEN: Final = cast("tuple[Written, ...]", get_args(Written))
 VISIBILITIES: Final = cast("tuple[Visibility, ...]", get_args(Visibility))
 
 SHARED_NAME = matching(
@@ -80,14 +91,42 @@ EXTENSION = matching(r"[a-z0-9]{1,20}", "up to 20 of a-z and 0-9, without the do
 REMOTE_NAME = visible(120)
 CHOICE = visible(80)
 CONDITION = visible(LENGTH_MAX)
-OPERATION = Shape(lambda text: text in OPERATIONS, f"any of {', '.join(OPERATIONS)}")
-PROSE = Shape(
-    lambda text: (
-        len(text) <= DESCRIPTION_MAX
-        and all(char.isprintable() or char in "\n\t" for char in text)
-    ),
-    f"up to {DESCRIPTION_MAX} printable characters",
+OPERATION = one_of(OPERATIONS)
+PROSE = prose(DESCRIPTION_MAX)
+LITERAL = prose(LITERAL_MAX)
+TEMPLATE = Shape(
+    lambda text: LITERAL.fits(text) and is_template(text),
+    f"{LITERAL.says}, with {{title}} where a shared field goes ({{{{ and }}}} are"
+    " braces)",
+    {
+        **LITERAL.schema,
+        "pattern": r"^(?:[^{}]|\{\{|\}\}|\{[a-z][a-z0-9_]{0,39}\})*$",
+    },
 )
+FORMAT = matching(
+    r"(?=.{7,80}$)(?! )[^{}\x00-\x1f\x7f]*\{value\}"
+    r"(?:[^{}\x00-\x1f\x7f]*[^{} \x00-\x1f\x7f])?",
+    "up to 80 characters on one line, with {value} once where the text goes, no space"
+    " at either end",
+)
+
+DEFINITION_KEYS = (
+    *("process_event", "domain", "description", "fields", "journals", "attachments"),
+    *("common", "members"),
+)
+ATTACHMENTS_KEYS = ("journal", "size_max", "extensions", "deletion")
+FIELD_KEYS = ("type", "policy", "owner", "max_length", "values")
+JOURNAL_KEYS = ("visibility",)
+MEMBER_KEYS = (
+    *("system", "table", "capture", "deliver", "delivery", "fields", "journals"),
+    *("attachments", "capture_when", "capture_while", "ignore_changed_by"),
+    "constants",
+)
+BY_NAME = ("fields", "journals", "constants")
+"""What of `common` a member's own adds to; its other keys stand instead of it."""
+
+FIELD_MAP_KEYS = ("field", "values", "truncate", "default", "format", "as")
+JOURNAL_MAP_KEYS = ("journal", "visibility", "prefix", "edits", "earlier_entries")
 
 
 def parse(document: object) -> Definition:
@@ -96,16 +135,38 @@ def parse(document: object) -> Definition:
     Raises DefinitionRefused with every problem at once, in order of place.
     """
     found = Findings()
-    if not _small_enough(document):
-        cause = f"the document has more than {NODES_MAX} values or contains itself"
-        found.add("too-large", "", cause, "split it into several definitions")
-        raise DefinitionRefused(found.in_order())
-    definition = _definition(Section(document, "", found))
+    definition = _read(document, found)
     scan(definition, found)
-    problems = found.in_order()
-    if problems:
-        raise DefinitionRefused(problems)
+    if isinstance(document, dict) and "common" in document:
+        _measure(definition.to_document(), "written out for each member, ", found)
+    _end(found)
     return definition
+
+
+def recorded(document: object) -> Definition:
+    """The definition of a document that was published: it was judged then, and is not
+    judged again by what is asked today. Raises DefinitionRefused for a wrong shape."""
+    found = Findings()
+    definition = _read(document, found)
+    _end(found)
+    return definition
+
+
+def _read(document: object, found: Findings) -> Definition:
+    _measure(document, "", found)
+    _end(found)
+    return _definition(Section(document, "", found))
+
+
+def _end(found: Findings) -> None:
+    if problems := found.in_order():
+        raise DefinitionRefused(problems)
+
+
+def _measure(document: object, how: str, found: Findings) -> None:
+    if not _small_enough(document):
+        cause = f"{how}the document has more than {NODES_MAX} values or contains itself"
+        found.add("too-large", "", cause, "split it into several definitions")
 
 
 def _small_enough(document: object) -> bool:
@@ -122,17 +183,17 @@ def _small_enough(document: object) -> bool:
 
 
 def _definition(section: Section) -> Definition:
-    section.only(
-        *("process_event", "domain", "description", "fields", "journals"),
-        *("attachments", "members"),
-    )
+    section.only(*DEFINITION_KEYS)
     fields = section.section("fields")
     journals = section.section("journals")
     members = section.section("members")
+    common = section.section("common")
     shared_journals = {
         name: _shared_journal(name, journals.section(name))
         for name in journals.names(SHARED_NAME, JOURNALS_MAX)
     }
+    # read by itself too: what every member overrides has to be right all the same
+    _member("common", common, shared_journals, is_common=True)
     return Definition(
         process_event=section.text("process_event", PROCESS_EVENT),
         domain=section.text("domain", DOMAIN, "top"),
@@ -143,7 +204,11 @@ def _definition(section: Section) -> Definition:
         },
         journals=shared_journals,
         members={
-            name: _member(name, members.section(name), shared_journals)
+            name: _member(
+                name,
+                members.section(name).beside(common, MEMBER_KEYS, BY_NAME),
+                shared_journals,
+            )
             for name in members.names(MEMBER_NAME, MEMBERS_MAX)
         },
         attachments=(
@@ -155,7 +220,7 @@ def _definition(section: Section) -> Definition:
 
 
 def _shared_attachments(section: Section) -> SharedAttachments:
-    section.only("journal", "size_max", "extensions", "deletion")
+    section.only(*ATTACHMENTS_KEYS)
     return SharedAttachments(
         journal=section.text("journal", SHARED_NAME),
         size_max=section.size("size_max", ATTACHMENT_BYTES),
@@ -165,7 +230,7 @@ def _shared_attachments(section: Section) -> SharedAttachments:
 
 
 def _shared_field(name: str, section: Section) -> SharedField:
-    section.only("type", "policy", "owner", "max_length", "values")
+    section.only(*FIELD_KEYS)
     return SharedField(
         name=name,
         type=section.word("type", FIELD_TYPES),
@@ -183,21 +248,25 @@ def _policy(section: Section) -> Policy:
 
 
 def _shared_journal(name: str, section: Section) -> SharedJournal:
-    section.only("visibility")
+    section.only(*JOURNAL_KEYS)
     return SharedJournal(name, section.word("visibility", VISIBILITIES))
 
 
-def _member(name: str, section: Section, shared: Mapping[str, SharedJournal]) -> Member:
-    section.only(
-        *("system", "table", "capture", "deliver", "delivery", "fields", "journals"),
-        *("attachments", "capture_when", "capture_while", "ignore_changed_by"),
-    )
+def _member(
+    name: str,
+    section: Section,
+    shared: Mapping[str, SharedJournal],
+    *,
+    is_common: bool = False,
+) -> Member:
+    section.only(*MEMBER_KEYS)
     fields = section.section("fields")
     journals = section.section("journals")
+    constants = section.section("constants")
     return Member(
         name=name,
         system=section.text("system", REMOTE_NAME, name),
-        table=section.text("table", REMOTE_NAME),
+        table=section.text("table", REMOTE_NAME, "" if is_common else None),
         capture=_operations(section, "capture", OPERATIONS),
         deliver=_operations(section, "deliver", ("create", "update")),
         delivery=section.word("delivery", DELIVERIES, "each"),
@@ -215,6 +284,11 @@ def _member(name: str, section: Section, shared: Mapping[str, SharedJournal]) ->
         capture_when=section.optional_text("capture_when", CONDITION) or "",
         capture_while=section.flag("capture_while", default=False),
         ignore_changed_by=section.texts("ignore_changed_by", REMOTE_NAME),
+        constants={
+            each: Constant(value)
+            for each in constants.names(REMOTE_NAME, CONSTANTS_MAX)
+            if (value := constants.literal(each, TEMPLATE)) is not None
+        },
     )
 
 
@@ -226,7 +300,7 @@ def _operations(
 
 
 def _field_map(shared: str, section: Section) -> FieldMap:
-    section.only("field", "values", "truncate")
+    section.only(*FIELD_MAP_KEYS)
     table = section.section("values")
     return FieldMap(
         shared=shared,
@@ -235,13 +309,16 @@ def _field_map(shared: str, section: Section) -> FieldMap:
             value: table.text(value, CHOICE) for value in table.names(CHOICE, LIST_MAX)
         },
         truncate=section.length("truncate"),
+        default=section.literal("default", LITERAL, lists=True),
+        format=section.optional_text("format", FORMAT) or "",
+        written_as=section.word("as", WRITTEN, "seconds"),
     )
 
 
 def _journal_map(
     shared: str, section: Section, journal: SharedJournal | None
 ) -> JournalMap:
-    section.only("journal", "visibility", "prefix", "edits", "earlier_entries")
+    section.only(*JOURNAL_MAP_KEYS)
     name = section.text("journal", REMOTE_NAME)
     visibility = section.optional_word("visibility", VISIBILITIES)
     if visibility is None:

@@ -146,8 +146,9 @@ class ChangeAccepted(Event):
 
     `messages` are `{message_id, member, system, table, operation, fields, versions,
     entries, origin, hop, changed_by, changed_at}`, and `attachments` where they carry
-    some. `late` are captured fields that had been replaced at the member by what was
-    known already:
+    some; `context` are shared values that the member's constants name and that are not
+    written themselves. `late` are captured fields that had been replaced at the member
+    by what was known already:
     kept here as evidence, never shared. `complete` says that the member's record is
     known as a whole at `record_revision`, so that a conditional write may be computed
     against it.

@@ -10,16 +10,25 @@ number     int where it is whole, else float; finite, whole ones up to 2^53
 boolean    true or false
 date-time  UTC, `2026-11-24T10:00:00Z`, microseconds only where there are any
 tags       a sorted list of different texts, never empty
+user       one line in small letters (case-folded), no blanks at either end
+reference  one line, as it is
+duration   whole seconds
 =========  ==================================================================
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
-from rps.domain.canonical import READERS, Unreadable, instant
+from rps.domain.canonical import (
+    EPOCH,
+    READERS,
+    Unreadable,
+    duration_written,
+    instant,
+)
 from rps.domain.delivery import Attachment, JournalEntry
 from rps.domain.merge import DRIFT_MAX_MILLISECONDS
 from rps.domain.problem import listed, shown
@@ -27,16 +36,10 @@ from rps.domain.visibility import leaks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
-    from rps.domain.agreement import (
-        Definition,
-        FieldMap,
-        JournalMap,
-        Member,
-        SharedField,
-    )
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+    from rps.domain.agreement import Definition, JournalMap, Member, SharedField
+    from rps.domain.field_map import FieldMap
 
 Entry = dict[str, Any]
 """A journal entry as events keep it: `{id, journal, text, author, written_at}`, and
@@ -111,12 +114,17 @@ def shared_value(definition: Definition, name: str, value: Any) -> Any:
     shared = definition.fields.get(name)
     if shared is None:
         raise MappingRefused(name, value, "has no place: the field is shared no more")
+    return checked_value(shared, value)
+
+
+def checked_value(shared: SharedField, value: Any) -> Any:
+    """`value` in the one form of the shared field. Raises MappingRefused."""
     if value is None or value == "":
         return None
     try:
         return _checked(shared, READERS[shared.type](value))
     except Unreadable as unreadable:
-        raise MappingRefused(name, value, str(unreadable)) from None
+        raise MappingRefused(shared.name, value, str(unreadable)) from None
 
 
 def normalised(
@@ -130,7 +138,7 @@ def normalised(
     if each is None:
         return value
     shared = definition.fields[shared_name]
-    if shared.type == "text" and each.truncate is None and not each.values:
+    if shared.type == "text" and each.is_plain:
         return value  # canonical already: written and read back as it is
     try:
         return _shared_value(each, shared, _remote_value(each, shared, value))
@@ -229,11 +237,33 @@ def epoch_milliseconds(text: str) -> int | None:
 
 
 def _shared_value(each: FieldMap, shared: SharedField, value: Any) -> Any:
+    read = _read_value(each, shared, value)
+    if read is None and each.has_default:
+        return _checked(shared, READERS[shared.type](each.default))
+    return read
+
+
+def _read_value(each: FieldMap, shared: SharedField, value: Any) -> Any:
     if value is None or value == "":
         return None
     if each.values:
         return _shared_choice(each, value)
-    return _checked(shared, READERS[shared.type](value))
+    canonical = READERS[shared.type](value)
+    if each.format:
+        canonical = _without_format(each, shared, canonical)
+    return _checked(shared, canonical)
+
+
+def _without_format(each: FieldMap, shared: SharedField, text: str) -> str | None:
+    """What `format` was put round; one that somebody wrote without it is as it is."""
+    before, after = each.around
+    if shared.type == "user":
+        before, after = before.casefold(), after.casefold()
+    is_round = text.startswith(before) and text.endswith(after)
+    if is_round and len(text) >= len(before) + len(after):
+        text = text[len(before) : len(text) - len(after)]
+        return READERS[shared.type](text) or None
+    return text
 
 
 def _shared_choice(each: FieldMap, value: Any) -> str:
@@ -254,8 +284,17 @@ def _remote_value(each: FieldMap, shared: SharedField, value: Any) -> Any:
         if canonical not in each.values:
             raise Unreadable(f"has no remote value; known: {listed(each.values)}")
         return each.values[canonical]
+    return _put(each, shared, canonical)
+
+
+def _put(each: FieldMap, shared: SharedField, canonical: Any) -> Any:
+    if shared.type == "duration":
+        return duration_written(canonical, each.written_as)
     if each.truncate is not None:
-        return canonical[: each.truncate]
+        canonical = canonical[: each.room]
+    if each.format:
+        before, after = each.around
+        return before + canonical + after
     return canonical
 
 
@@ -263,7 +302,7 @@ def _checked(shared: SharedField, canonical: Any) -> Any:
     if shared.type == "choice" and canonical not in shared.known_values:
         raise Unreadable(f"is not a shared value; known: {listed(shared.values)}")
     longest = shared.max_length
-    if longest is not None and len(canonical) > longest:
+    if longest is not None and canonical and len(canonical) > longest:
         raise Unreadable(f"has {len(canonical)} characters, at most {longest} fit")
     return canonical
 

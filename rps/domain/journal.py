@@ -319,7 +319,8 @@ def in_parts(message: dict[str, Any], member: Member) -> list[dict[str, Any]]:
     if "update" not in member.deliver or not any("at" in each for each in entries):
         return [message]
     first, *others = _parts(entries)
-    rest = {name: value for name, value in message.items() if name != "attachments"}
+    once = ("attachments", "context")
+    rest = {name: value for name, value in message.items() if name not in once}
     return [
         {**message, "entries": first},
         *(

@@ -105,7 +105,7 @@ def _rings(definition: Definition) -> Iterator[_Ring]:
             definition,
             pointer("fields", shared),
             tuple(_node(m, shared) for m in mapping if m.captures_values),
-            tuple(_node(m, shared) for m in mapping if m.takes_values),
+            tuple(_written(members, shared)),
         )
     yield _Ring(
         definition,
@@ -123,6 +123,17 @@ def _rings(definition: Definition) -> Iterator[_Ring]:
             ),
             tuple((m.system, m.table, ATTACHMENTS) for m in having if m.takes_values),
         )
+
+
+def _written(members: Iterable[Member], shared: str) -> Iterator[Node]:
+    """Each remote field that gets the shared one, alone or in a text with others."""
+    for member in members:
+        if member.takes_values:
+            if shared in member.fields:
+                yield _node(member, shared)
+            for remote, each in member.constants.items():
+                if shared in each.fields:
+                    yield (member.system, member.table, remote)
 
 
 def _node(member: Member, shared: str) -> Node:

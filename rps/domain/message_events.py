@@ -193,6 +193,7 @@ class MessageRevised(Event):
     changed_at: str = ""
     attachments: Sequence[dict[str, Any]] = ()
     waits: bool = False
+    context: dict[str, Any] | None = None
 
     def apply(self, aggregate: CorrelationState) -> None:
         if message := aggregate.pending.get(self.message_id):

@@ -13,6 +13,7 @@ from uuid import UUID
 from rps.domain import attachments, journal
 from rps.domain.aggregate import identity_text
 from rps.domain.attachments import Taken
+from rps.domain.constants import context_of
 from rps.domain.state import DELETED, CorrelationState, Link, Pending
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def owed(
         for name, version in standing.versions.items()
         if version > agreed.get(name, 0)
         and version > link.told(name)
-        and (name in member.fields or name == DELETED)
+        and (name in member.sent or name == DELETED)
     ]
     if not lacking:
         return lacking
@@ -213,7 +214,7 @@ def _told(
         wanted = [
             name
             for name in names
-            if name in member.fields
+            if name in member.sent
             and (
                 (member.name, name) == released or (member.name, name) not in state.held
             )
@@ -236,6 +237,9 @@ def _told(
         "versions": {name: standing.versions[name] for name in wanted},
         "entries": told,
     }
+    is_new = operation == "create"
+    if context := context_of(member, wanted, standing.values, is_new=is_new):
+        message["context"] = context
     return {**message, "attachments": list(files)} if files else message
 
 
@@ -256,6 +260,17 @@ def still_to_send(
         and (name not in verdict.merge.values or version == verdict.version)
         and (pending.member, name) not in state.held
     ]
+
+
+def context_to(
+    state: CorrelationState, case: Case, name: str, written: Iterable[str]
+) -> dict[str, Any] | None:
+    """What a message made anew for the member `name` has as its context."""
+    member = case.definition.members.get(name)
+    if member is None:
+        return None
+    values = {name: each.value for name, each in state.fields.items()}
+    return context_of(member, list(written), values, is_new=False) or None
 
 
 def entries_to_send(state: CorrelationState, pending: Pending) -> list[dict[str, Any]]:

@@ -83,15 +83,31 @@ def pointer(*parts: str) -> str:
 
 
 class Findings:
-    """Problems as they are met, and the places whose content is not to be trusted."""
+    """Problems as they are met, and the places whose content is not to be trusted.
+
+    `written` has the places whose content stands somewhere else in the document.
+    """
 
     def __init__(self) -> None:
         self._problems: set[Problem] = set()
         self._suggestions_left = SUGGESTIONS_MAX
         self.broken: set[str] = set()
+        self.written: dict[str, str] = {}
 
     def add(self, code: str, place: str, cause: str, remedy: str) -> None:
-        self._problems.add(Problem(code, place, cause, remedy))
+        self._problems.add(Problem(code, self.where(place), cause, remedy))
+
+    def __len__(self) -> int:
+        return len(self._problems)
+
+    def where(self, place: str) -> str:
+        """Where in the document the content of `place` stands."""
+        above = place
+        while self.written and above:
+            if above in self.written:
+                return self.written[above] + place[len(above) :]
+            above = above.rpartition("/")[0]
+        return place
 
     def instead_of(self, word: str, known: Iterable[str]) -> str:
         """A remedy for an unknown `word`: the closest known one, or all of them."""

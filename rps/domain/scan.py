@@ -10,19 +10,15 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from rps.domain.condition_scan import condition_is_sound
-from rps.domain.problem import listed, pointer, shown
-from rps.domain.visibility import is_hidden_name, leaks
+from rps.domain.map_scan import constants_are_sound, map_is_sound
+from rps.domain.problem import pointer, shown
+from rps.domain.reach_scan import members_are_reached
+from rps.domain.visibility import leaks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from rps.domain.agreement import (
-        Definition,
-        FieldMap,
-        JournalMap,
-        Member,
-        SharedField,
-    )
+    from rps.domain.agreement import Definition, JournalMap, Member, SharedField
     from rps.domain.problem import Findings
 
 MEMBERS_MIN = 2
@@ -40,12 +36,16 @@ def scan(definition: Definition, found: Findings) -> None:
         condition_is_sound(member, definition, found)
         for each in member.fields.values():
             if each.shared in definition.fields:
-                _map_agrees_with_type(each, member, definition, found)
+                map_is_sound(each, member, definition, found)
+        constants_are_sound(member, definition, found)
         for journal in member.journals.values():
             _journal_does_not_leak(journal, member, definition, found)
     _members_are_apart(definition, found)
     if _something_travels(definition, found):
+        told = len(found)
         _everything_arrives(definition, found)
+        if len(found) == told:  # else this is the same mistake, seen from its member
+            members_are_reached(definition, found)
         _attachments_arrive(definition, found)
 
 
@@ -138,10 +138,12 @@ def _remote_names_are_used_once(member: Member, found: Findings) -> None:
     for journal in member.journals.values():
         place = pointer("members", member.name, "journals", journal.shared)
         used[journal.journal].append(place)
+    for remote in member.constants:
+        used[remote].append(pointer("members", member.name, "constants", remote))
     for remote, places in used.items():
         for place in places[1:]:
             if remote:
-                cause = f"{shown(remote)} is already mapped at {places[0]}"
+                cause = f"{shown(remote)} is already mapped at {found.where(places[0])}"
                 remedy = "map each field and journal of a member once"
                 found.add("remote-name-twice", place, cause, remedy)
 
@@ -159,54 +161,6 @@ def _member_takes_part(member: Member, found: Findings) -> None:
         cause = "nothing is captured from the member or delivered to it"
         remedy = "add operations to 'capture' or 'deliver', or leave the member out"
         found.add("member-idle", place, cause, remedy)
-
-
-def _map_agrees_with_type(
-    each: FieldMap, member: Member, definition: Definition, found: Findings
-) -> None:
-    shared = definition.fields[each.shared]
-    place = pointer("members", member.name, "fields", each.shared)
-    if found.unsure("fields", shared.name, "type"):
-        return
-    if each.values and shared.type != "choice":
-        cause = f"a {shared.type} field has no table of values"
-        remedy = "leave 'values' out, or make the shared field a choice"
-        found.add("type-mismatch", place + "/values", cause, remedy)
-    if each.truncate is not None and shared.type != "text":
-        cause = f"a {shared.type} value cannot be cut"
-        remedy = "leave 'truncate' out; it belongs to texts"
-        found.add("type-mismatch", place + "/truncate", cause, remedy)
-    if shared.type == "text" and is_hidden_name(each.field):
-        cause = f"{shown(each.field)} holds internal notes, a text field is no journal"
-        remedy = "share it as a journal, whose visibility is checked"
-        found.add("journal-as-field", place, cause, remedy)
-    if shared.type == "choice" and each.values:
-        _table_is_complete(each, shared, place + "/values", found)
-
-
-def _table_is_complete(
-    each: FieldMap, shared: SharedField, place: str, found: Findings
-) -> None:
-    """Every shared value has one remote value, and every remote value one way back."""
-    if pointer("fields", shared.name, "values") in found.broken:
-        return
-    for value in each.values:
-        if value not in shared.known_values:
-            cause = f"{shown(value)} is not a value of the shared field"
-            remedy = found.instead_of(value, shared.values)
-            found.add("values-unknown", place + pointer(value), cause, remedy)
-    missing = [value for value in shared.values if value not in each.values]
-    if missing and place not in found.broken:
-        cause = f"no remote value for {listed(missing)}"
-        found.add("values-incomplete", place, cause, "give each shared value its own")
-    back: defaultdict[str, list[str]] = defaultdict(list)
-    for value, remote in each.values.items():
-        back[remote].append(value)
-    for remote, values in back.items():
-        if remote and len(values) > 1:
-            cause = f"{shown(remote)} could come back as {listed(values)}"
-            remedy = "give each shared value its own remote value"
-            found.add("values-ambiguous", place, cause, remedy)
 
 
 def _journal_does_not_leak(
@@ -263,26 +217,34 @@ def _capture_unsure(member: Member, found: Findings) -> bool:
 
 
 def _everything_arrives(definition: Definition, found: Findings) -> None:
+    members = definition.members.values()
     for name in definition.fields:
-        mapping = [m for m in definition.members.values() if name in m.fields]
-        _arrives("field", name, mapping, definition, found)
+        mapping = [m for m in members if name in m.fields]
+        told = [m for m in members if name in m.sent]
+        _arrives("field", name, (mapping, told), definition, found)
     for name in definition.journals:
-        mapping = [m for m in definition.members.values() if name in m.journals]
-        _arrives("journal", name, mapping, definition, found)
+        mapping = [m for m in members if name in m.journals]
+        _arrives("journal", name, (mapping, mapping), definition, found)
 
 
 def _arrives(
-    kind: str, name: str, mapping: list[Member], definition: Definition, found: Findings
+    kind: str,
+    name: str,
+    ways: tuple[list[Member], list[Member]],
+    definition: Definition,
+    found: Findings,
 ) -> None:
+    """`ways`: the members that map it, and those that are told it."""
+    mapping, told = ways
     if found.unsure(f"{kind}s", name) or any(
         found.unsure("members", member, f"{kind}s") for member in definition.members
     ):
         return
     sources = [member for member in mapping if member.captures_values]
-    targets = [member for member in mapping if member.takes_values]
+    targets = [member for member in told if member.takes_values]
     if not mapping:
         code, cause = "unmapped", "no member maps it"
-    elif len(mapping) == 1:
+    elif len({member.name for member in told}) == 1:
         code, cause = "mapped-once", f"only {shown(mapping[0].name)} maps it"
     elif not sources:
         code, cause = "not-captured", "no member that maps it captures values"

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from rps.domain.problem import Findings, pointer, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container, Mapping
 
 LIST_MAX = 500
 LENGTH_MAX = 100_000
 SIZE_MAX = 10_000_000_000
-_SIZE = re.compile(r"([1-9][0-9]{0,10}) ?(kB|MB|GB)")
+NUMBER_MAX = 2**53
+SIZE: Final = r"([1-9][0-9]{0,10}) ?(kB|MB|GB)"
+_SIZE = re.compile(SIZE)
 _UNITS = {"kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
 
 Word = TypeVar("Word", bound=str)
@@ -22,15 +24,18 @@ Word = TypeVar("Word", bound=str)
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A kind of text: whether a text fits, and how to say what would."""
+    """A kind of text: whether a text fits, how to say what would, and as much of that
+    as JSON Schema can say."""
 
     fits: Callable[[str], bool]
     says: str
+    schema: Mapping[str, Any]
 
 
 def matching(pattern: str, says: str) -> Shape:
     compiled = re.compile(pattern)
-    return Shape(lambda text: compiled.fullmatch(text) is not None, says)
+    schema = {"pattern": f"^(?:{pattern})$"}
+    return Shape(lambda text: compiled.fullmatch(text) is not None, says, schema)
 
 
 def visible(length_max: int) -> Shape:
@@ -39,7 +44,24 @@ def visible(length_max: int) -> Shape:
             0 < len(text) <= length_max and text.isprintable() and text == text.strip()
         ),
         f"1 to {length_max} printable characters, no space at either end",
+        {"maxLength": length_max, "pattern": r"^\S(?:.*\S)?$"},
     )
+
+
+def prose(length_max: int) -> Shape:
+    return Shape(
+        lambda text: (
+            len(text) <= length_max
+            and all(char.isprintable() or char in "\n\t" for char in text)
+        ),
+        f"up to {length_max} printable characters",
+        {"maxLength": length_max},
+    )
+
+
+def one_of(words: tuple[str, ...]) -> Shape:
+    says = f"any of {', '.join(words)}"
+    return Shape(lambda text: text in words, says, {"enum": list(words)})
 
 
 class Section:
@@ -109,6 +131,38 @@ class Section:
             raw = {short_for: raw}
         return Section(raw, self.place + pointer(key), self._found)
 
+    def beside(
+        self, common: Section, known: tuple[str, ...], by_name: tuple[str, ...]
+    ) -> Section:
+        """The same mapping with what it does not say itself taken from `common`; of the
+        mappings `by_name`, name by name. What is wrong with it is told over there."""
+        if not self._readable:
+            return self
+        raw = self._taken(self._raw, self.place, common._raw, common.place, known)
+        for key in by_name:
+            own, shared = self._raw.get(key), common._raw.get(key)
+            if isinstance(own, dict) and isinstance(shared, dict):
+                places = self.place + pointer(key), common.place + pointer(key)
+                raw[key] = self._taken(own, places[0], shared, places[1], shared)
+        return Section(raw, self.place, self._found)
+
+    def _taken(
+        self,
+        own: dict[Any, Any],
+        place: str,
+        common: dict[Any, Any],
+        elsewhere: str,
+        known: Container[str],
+    ) -> dict[Any, Any]:
+        taken = {
+            key: value
+            for key, value in common.items()
+            if isinstance(key, str) and key in known and key not in own
+        }
+        for key in taken:
+            self._found.written[place + pointer(key)] = elsewhere + pointer(key)
+        return {**own, **taken}
+
     def text(self, key: str, shape: Shape, default: str | None = None) -> str:
         """The text at `key`; without `default` it must be there."""
         if key not in self._raw and default is not None:
@@ -150,6 +204,23 @@ class Section:
 
     def optional_word(self, key: str, words: tuple[Word, ...]) -> Word | None:
         return self.word(key, words) if key in self._raw else None
+
+    def literal(self, key: str, shape: Shape, *, lists: bool = False) -> Any:
+        """A text, number, true or false; with `lists` also texts (then a tuple).
+        None where there is none."""
+        if key not in self._raw:
+            return None
+        value = self._raw[key]
+        if lists and isinstance(value, list):
+            return self.texts(key, shape)
+        if isinstance(value, str):
+            return self.optional_text(key, shape)
+        is_number = isinstance(value, int | float) and abs(value) <= NUMBER_MAX
+        if isinstance(value, bool) or is_number:
+            return value
+        kinds = "a text, a number, true or false" + (", or a list" if lists else "")
+        self._wrong("wrong-type", self.place + pointer(key), value, f"write {kinds}")
+        return None
 
     def length(self, key: str) -> int | None:
         """A number of characters, if the key is there."""

@@ -226,6 +226,8 @@ def payload_of(message: Any) -> bytes:
         payload[name] = message.get(name, "")
     if attachments := message.get("attachments"):
         payload["attachments"] = attachments
+    if context := message.get("context"):
+        payload["context"] = context
     return orjson.dumps(payload)
 
 

@@ -51,6 +51,7 @@ def combined(
     versions: dict[str, int] = {}
     entries: list[dict[str, Any]] = []
     attachments: dict[str, dict[str, Any]] = {}
+    context: dict[str, Any] = {}
     origin: dict[str, None] = {}
     for message in group:
         fields |= message.fields
@@ -58,6 +59,7 @@ def combined(
         entries += message.entries
         attachments |= {each["id"]: each for each in message.attachments}
         origin |= dict.fromkeys(message.origin)
+        context |= message.context
     made = first.about(
         events.MessageRevised,
         now,
@@ -73,6 +75,7 @@ def combined(
         changed_at=last.changed_at,
         reason=f"put together with {len(group) - 1} later ones",
         attachments=list(attachments.values()),
+        context={n: v for n, v in context.items() if n not in fields} or None,
     )
     skipped = [
         message.about(

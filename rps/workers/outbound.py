@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from rps.domain import flow
+from rps.domain.constants import constant_fields
 from rps.domain.delivery import Delivered, Write
 from rps.log.append import Fence
 from rps.log.columns import columns
@@ -189,7 +190,15 @@ def written(scene: Scene, lane: Lane) -> Write:
         table=message.table,
         record_id=lane.record_id,
         if_match=lane.revision if lane.record_id is not None else None,
-        fields=flow.outbound(scene.member, scene.definition, message.fields),
+        fields={
+            **constant_fields(
+                scene.member,
+                message.fields,
+                message.context,
+                is_new=operation == "create",
+            ),
+            **flow.outbound(scene.member, scene.definition, message.fields),
+        },
         entries=flow.outbound_entries(scene.member, scene.definition, message.entries),
         origin=tuple(message.origin),
         hop=message.hop,

@@ -6,8 +6,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from rps.domain.canonical import EPOCH
 from rps.domain.correlation import Correlation
-from rps.domain.flow import EPOCH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

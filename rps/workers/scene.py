@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from rps.log.append import NEXT
@@ -42,6 +42,7 @@ class Message:
     changed_by: str = ""
     changed_at: str = ""
     attachments: Sequence[dict[str, Any]] = ()
+    context: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def delivery_id(self) -> str:

@@ -170,3 +170,16 @@ def test_the_canonical_document_keeps_the_condition() -> None:
 
     assert parse(made.to_document()) == made
     assert said.items() <= made.to_document()["members"]["a"].items()
+
+
+def test_an_empty_field_counts_as_its_default() -> None:
+    fields = {"title": "title", "state": {"field": "state", "default": "open"}}
+    shared = record(fields=fields, capture_while=True)
+
+    shared.shows("a", 1, operation="create", title="Disk", state="")
+    *_, accepted = shared.then(*OPENED, events.ChangeAccepted)
+    assert accepted.values == {"title": "Disk", "state": "open"}
+
+    shared.shows("a", 2, title="Full")
+    (accepted,) = shared.then(events.ChangeAccepted)
+    assert accepted.values == {"title": "Full"}

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rps.domain import flow
-from rps.domain.agreement import Definition, FieldMap, JournalMap, Member
+from rps.domain.agreement import Definition, JournalMap, Member
 from rps.domain.delivery import JournalEntry
 from rps.domain.document import parse
+from rps.domain.field_map import FieldMap
 from rps.domain.flow import MappingRefused
 
 URGENCY = {"critical": "1", "high": "2", "low": "4"}

@@ -76,6 +76,7 @@ FIELDS: dict[str, Any] = {
     "changed_by": "ada",
     "complete": True,
     "connector": "push",
+    "context": {"note": "second floor"},
     "definition": DEFINITION,
     "definition_revision": 2,
     "delivery_id": MESSAGE,

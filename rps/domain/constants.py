@@ -1,0 +1,42 @@
+"""What a member is written beside the fields that it maps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from rps.domain.agreement import Member
+
+
+def constant_fields(
+    member: Member,
+    fields: Mapping[str, Any],
+    context: Mapping[str, Any],
+    *,
+    is_new: bool,
+) -> dict[str, Any]:
+    """Values by remote name, where the shared `fields` are written; `context` has
+    those that its texts name beside them."""
+    known = {**context, **fields}
+    return {
+        remote: each.said(known)
+        for remote, each in member.constants.items()
+        if is_new or not each.fields.isdisjoint(fields)
+    }
+
+
+def context_of(
+    member: Member, written: Collection[str], values: Mapping[str, Any], *, is_new: bool
+) -> dict[str, Any]:
+    """Of the shared `values`, those that the member's constants name and that are not
+    `written` themselves; empty where no constant will be."""
+    if not member.constants or not (written or is_new):
+        return {}
+    return {
+        name: values[name]
+        for each in member.constants.values()
+        for name in sorted(each.fields)
+        if name in values and name not in written
+    }
