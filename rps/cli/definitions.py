@@ -8,6 +8,7 @@ import click
 import yaml
 
 from rps.application.operations import NotFound
+from rps.cli.definition_schema import definition_schema
 from rps.cli.session import open_session
 from rps.cli.terminal import (
     Failure,
@@ -31,6 +32,9 @@ COLUMNS = ("domain", "process_event", "state", "revision", "members")
 @click.group()
 def definition() -> None:
     """Say which fields are shared between which systems."""
+
+
+definition.add_command(definition_schema)
 
 
 @definition.command()

@@ -64,6 +64,7 @@ ATTACHMENT_BYTES = 25_000_000
 
 OPERATIONS: Final = cast("tuple[Operation, ...]", get_args(Operation))
 FIELD_TYPES: Final = cast("tuple[FieldType, ...]", get_args(FieldType))
+HUB_WINS = ("hub_wins", "hub wins")
 POLICIES: Final = cast("tuple[Policy, ...]", get_args(Policy))
 DELIVERIES: Final = cast("tuple[Delivery, ...]", get_args(Delivery))
 WRITTEN: Final = cast("tuple[Written, ...]", get_args(Written))
@@ -242,7 +243,7 @@ def _shared_field(name: str, section: Section) -> SharedField:
 
 
 def _policy(section: Section) -> Policy:
-    if section.says("policy", "hub wins", "hub_wins"):
+    if section.says("policy", *HUB_WINS):
         return "local_wins"
     return section.word("policy", POLICIES, "newer_wins")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rps.domain.condition_scan import condition_is_sound
 from rps.domain.map_scan import constants_are_sound, map_is_sound
+from rps.domain.name_scan import name_is_free
 from rps.domain.problem import pointer, shown
 from rps.domain.reach_scan import members_are_reached
 from rps.domain.visibility import leaks
@@ -26,6 +27,7 @@ MEMBERS_MIN = 2
 
 def scan(definition: Definition, found: Findings) -> None:
     """Add every problem of `definition` to `found`."""
+    name_is_free(definition, found)
     for shared in definition.fields.values():
         _field_agrees_with_its_type(shared, found)
         _owner_can_write(shared, definition, found)

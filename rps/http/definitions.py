@@ -8,13 +8,15 @@ from marshmallow import ValidationError
 
 from rps.application.operations import NotFound
 from rps.domain.document import parse
+from rps.domain.document_schema import MEDIA_TYPE, schema
+from rps.domain.name_scan import SCHEMA_NAME
 from rps.domain.problem import DefinitionRefused, Problem
 from rps.domain.process_sync_definition import ProcessSyncDefinition
 from rps.http import json_body
 from rps.http.access import principal
 from rps.http.answers import answer, of
 from rps.http.inputs import Reason, body, decoded, precondition
-from rps.http.routes import CONFIGURERS, READERS, allowed, route
+from rps.http.routes import CONFIGURERS, READERS, allowed, public, route
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +49,19 @@ class Definitions:
         ]
         own.sort(key=lambda definition: definition.process_event)
         return answer({"definitions": [_summary(definition) for definition in own]})
+
+    @route(
+        "GET",
+        f"/definitions/{SCHEMA_NAME}",
+        "The JSON Schema of definition documents, for editors",
+        answer="",
+        media_type=MEDIA_TYPE,
+    )
+    @public
+    def get_schema(self) -> Response:
+        made = answer(schema())
+        made.content_type = MEDIA_TYPE
+        return made
 
     @route(
         "GET",

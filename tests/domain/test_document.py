@@ -146,6 +146,7 @@ def test_a_wrong_shape_is_told_once_and_where_it_is(
 
 
 SENSE = [
+    ("/process_event", "schema", [("/process_event", "reserved-name")]),
     ("/fields/due/values", ["x"], [("/fields/due/values", "type-mismatch")]),
     ("/fields/due/max_length", 9, [("/fields/due/max_length", "type-mismatch")]),
     ("/fields/due/policy", "merge", [("/fields/due/policy", "type-mismatch")]),

@@ -98,6 +98,7 @@ _ARGUMENT = re.compile(r"<(?:[^<>]*:)?([a-z_]+)>")
 
 FOR_EVERYBODY = {
     "GET /v1/openapi.json",
+    "GET /v1/definitions/schema",
     "GET /livez",
     "GET /readyz",
     "GET /metrics",

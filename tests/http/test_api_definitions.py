@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from api_node import DOCUMENT
 
+from rps.domain.document_schema import schema
+
 if TYPE_CHECKING:
     from api_node import Node
 
@@ -103,3 +105,20 @@ def test_a_definition_nobody_drafted_is_not_there(node: Node) -> None:
         ("GET", f"{PATH}/revisions/1"),
     ):
         assert node.call(method, path).status == 404
+
+
+def test_editors_get_the_schema_without_a_token(node: Node) -> None:
+    answered = node.call("GET", "/v1/definitions/schema", who=None)
+
+    assert answered.status == 200
+    assert answered.headers["Content-Type"] == "application/schema+json"
+    assert answered.json == schema()
+
+
+def test_nothing_new_is_named_as_the_schema_is(node: Node) -> None:
+    named = {**DOCUMENT, "process_event": "schema"}
+
+    answered = node.call("PUT", "/v1/definitions/schema", named)
+
+    assert answered.status == 422
+    assert [each["code"] for each in answered.json["problems"]] == ["reserved-name"]
