@@ -154,7 +154,14 @@ SENSE = [
     ("/fields/priority/owner", "acne", [("/fields/priority/owner", "owner-unknown")]),
     ("/fields/due/owner", "acme", [("/fields/due/owner", "owner-unused")]),
     ("/fields/due/policy", "owner", [("/fields/due", "owner-missing")]),
-    ("/members/acme/capture", [], [("/fields/priority/owner", "owner-cannot-write")]),
+    (
+        "/members/acme/capture",
+        [],
+        [
+            ("/fields/priority/owner", "owner-cannot-write"),
+            ("/members/acme/capture_when", "condition-unused"),
+        ],
+    ),
     ("/members/acme/fields/dew", "x", [("/members/acme/fields/dew", "unknown-field")]),
     ("/members/acme/journals/note", "x", "unknown-journal"),
     (
@@ -184,7 +191,11 @@ SENSE = [
     ("/members/acme/fields/due", {"field": "d", "values": {"a": "b"}}, "type-mismatch"),
     ("/members/acme/fields/due", {"field": "d", "truncate": 3}, "type-mismatch"),
     ("/members/globex/system", "acme", None),
-    ("/members/initech", {"table": "t"}, [("/members/initech", "maps-nothing")]),
+    (
+        "/members/initech",
+        {"table": "t", "attachments": False},
+        [("/members/initech", "maps-nothing")],
+    ),
     (
         "/members/initech",
         {"table": "t", "fields": {"due": "d"}, "capture": [], "deliver": []},
@@ -192,7 +203,12 @@ SENSE = [
     ),
     (
         "/members/initech",
-        {"system": "acme", "table": "incident", "fields": {"due": "d"}},
+        {
+            "system": "acme",
+            "table": "incident",
+            "fields": {"due": "d"},
+            "attachments": False,
+        },
         [("/members/initech", "same-table")],
     ),
     ("/fields/extra", {"type": "text"}, [("/fields/extra", "field-unmapped")]),
