@@ -39,19 +39,25 @@ IDLE_ROUNDS = 4
 TOGETHER = {"a": {"batch": 32}, "b": {"abreast": 16}, "c": {}}
 """How many writes a request, or requests at a time: every way there is to send."""
 
-SHUFFLE = """
-UPDATE lanes SET
+# Of many lanes at once: passes by those that an append is at, which locks them in an
+# order of its own.
+LOOSE = """
+FROM (SELECT correlation_id, direction, member FROM lanes
+      WHERE holder IS NULL AND due_at IS NOT NULL FOR UPDATE SKIP LOCKED) f
+WHERE (l.correlation_id, l.direction, l.member)
+    = (f.correlation_id, f.direction, f.member)
+"""
+SHUFFLE = f"""
+UPDATE lanes l SET
     not_before = CASE WHEN random() < %s THEN 'infinity'::timestamptz END,
     due_at = least(due_at, now())
-WHERE holder IS NULL AND due_at IS NOT NULL
-"""
-FREE = """
-UPDATE lanes SET not_before = NULL, due_at = least(due_at, now())
-WHERE holder IS NULL AND due_at IS NOT NULL
-"""
-ONLY_UNSETTLED = """
-UPDATE lanes SET not_before = 'infinity'
-WHERE holder IS NULL AND direction = 'out' AND head_status = 'ready'
+{LOOSE}"""
+FREE = f"""
+UPDATE lanes l SET not_before = NULL, due_at = least(due_at, now())
+{LOOSE}"""
+ONLY_UNSETTLED = f"""
+UPDATE lanes l SET not_before = 'infinity'
+{LOOSE} AND l.direction = 'out' AND l.head_status = 'ready'
 """
 BURY = "UPDATE lanes SET leased_until = now() - interval '1 second' WHERE holder = %s"
 WAITING = """
