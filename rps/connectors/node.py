@@ -213,6 +213,9 @@ class NodeConnector:
         )
         return meaning.reading(said, record_id, exchange, self._clock())
 
+    def find(self, table: str, by: str, value: str) -> Reading:  # noqa: ARG002 - the protocol's
+        return Refused("another node is not looked into: ask a system of this one")
+
     def fetch(self, sha256: str, offset: int) -> Fetched:
         headers = ranged(self._signed("file", b""), offset)
         url = f"{self._url}/attachments/{sha256}"

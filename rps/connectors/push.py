@@ -6,6 +6,7 @@
     GET  {url}/records/{table}/{record_id}    200 {"record_id", "revision", "fields",
                                                    "deleted", "updated_at"}; 404
     GET  {url}/records/{table}?external_id=   200 {"records": [as above, ...]}
+    GET  {url}/records/{table}?field=&value=  the same, of the records that have it
     GET  {url}/attachments/{sha256}           200 the bytes; 206 from `Range` on; 404
     GET  {url}/ping                           2xx
 
@@ -35,6 +36,7 @@ from rps.connectors.transport import Answer, NoAnswer, NotSent, Request
 from rps.domain.delivery import (
     Exchange,
     Found,
+    Missing,
     Moved,
     NotApplied,
     Refused,
@@ -260,6 +262,21 @@ class PushConnector:
             f"records/{batches.segment(table)}/{batches.segment(record_id)}"
         )
         return meaning.reading(said, record_id, exchange, self._clock())
+
+    def find(self, table: str, by: str, value: str) -> Reading:
+        query = f"field={batches.segment(by)}&value={batches.segment(value)}"
+        said, exchange = self._got(f"records/{batches.segment(table)}?{query}")
+        if not (isinstance(said, Answer) and meaning.is_success(said.status)):
+            return meaning.reading(said, "", exchange, self._clock())
+        found = (parsed(said.body) or {}).get("records")
+        if not isinstance(found, list):
+            return Refused("the list of records is unreadable", exchange)
+        if not found:
+            return Missing("there is none")
+        record = shown_record(found[0])
+        if len(found) > 1 or record is None or record.record_id is None:
+            return Refused(f"{len(found)} records of {table} have it", exchange)
+        return snapshot(record, record.record_id)
 
     def fetch(self, sha256: str, offset: int) -> Fetched:
         """Signed over the empty body, as every read."""

@@ -12,7 +12,8 @@ from dataclasses import field as attribute
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from rps.domain.condition import ConditionRefused, bind, subjects_of
+from rps.domain.condition import ConditionRefused, Subject, bind, subjects_of
+from rps.domain.steps import conditions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from rps.domain.condition import Condition
     from rps.domain.delivery import Operation
     from rps.domain.field_map import Constant, FieldMap
+    from rps.domain.steps import Direction, Flow
 
 FieldType = Literal[
     "text", "choice", "number", "boolean", "date-time", "tags", "user", "reference",
@@ -141,7 +143,8 @@ class Member:
     with `capture_while` only as long as they match; what the people of
     `ignore_changed_by` change is not taken. `fields` and `journals` are keyed by
     shared name, `by_field`, `by_journal` and `constants` by the member's own.
-    `sent`: the shared fields it is told.
+    `sent`: the shared fields it is told, `context`: those that what is written there
+    may say beside those that are written.
     """
 
     name: str
@@ -157,7 +160,9 @@ class Member:
     capture_while: bool = False
     ignore_changed_by: tuple[str, ...] = ()
     constants: Mapping[str, Constant] = attribute(default_factory=dict)
+    flows: Mapping[Direction, Flow] = attribute(default_factory=dict)
     sent: frozenset[str] = attribute(init=False, repr=False, compare=False)
+    context: frozenset[str] = attribute(init=False, repr=False, compare=False)
     ignored_people: frozenset[str] = attribute(init=False, repr=False, compare=False)
     by_field: Mapping[str, FieldMap] = attribute(init=False, repr=False, compare=False)
     by_journal: Mapping[str, JournalMap] = attribute(
@@ -172,8 +177,15 @@ class Member:
         object.__setattr__(self, "by_field", MappingProxyType(fields))
         constants = MappingProxyType(dict(self.constants))
         object.__setattr__(self, "constants", constants)
-        asked = (each.fields for each in constants.values())
-        object.__setattr__(self, "sent", frozenset(self.fields).union(*asked))
+        asked = frozenset[str]().union(*(each.fields for each in constants.values()))
+        outbound = self.flows.get("outbound")
+        read = outbound.reads if outbound else frozenset()
+        object.__setattr__(self, "sent", frozenset(self.fields) | asked | read)
+        if outbound:
+            own = {name: each.field for name, each in self.fields.items()}
+            asked |= outbound.asks_about(own)
+        object.__setattr__(self, "context", asked)
+        object.__setattr__(self, "flows", MappingProxyType(dict(self.flows)))
         ignored = frozenset(name.casefold() for name in self.ignore_changed_by)
         object.__setattr__(self, "ignored_people", ignored)
         object.__setattr__(self, "by_journal", MappingProxyType(journals))
@@ -217,13 +229,18 @@ class Member:
             document["constants"] = {
                 name: each.value for name, each in self.constants.items()
             }
+        if self.flows:
+            document["flows"] = {
+                direction: flow.to_document() for direction, flow in self.flows.items()
+            }
         return document
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
     """What a document says, with every default filled in. `conditions` are those of
-    the members that have one."""
+    the members that have one, `step_conditions` those of the steps of a member's flow,
+    by place and key."""
 
     process_event: str
     domain: str
@@ -235,9 +252,18 @@ class Definition:
     conditions: Mapping[str, Condition] = attribute(
         init=False, repr=False, compare=False
     )
+    step_conditions: Mapping[
+        tuple[str, Direction], Mapping[tuple[int, str], Condition]
+    ] = attribute(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "conditions", self._conditions())
+        asked = {
+            (member.name, direction): self._conditions_of(member, flow)
+            for member in self.members.values()
+            for direction, flow in member.flows.items()
+        }
+        object.__setattr__(self, "step_conditions", MappingProxyType(asked))
         for name in ("fields", "journals", "members"):
             frozen = MappingProxyType(dict(getattr(self, name)))
             object.__setattr__(self, name, frozen)
@@ -251,6 +277,24 @@ class Definition:
                     subjects = subjects_of(member, self.fields)
                     found[member.name] = bind(member.capture_when, subjects)
         return MappingProxyType(found)
+
+    def _conditions_of(
+        self, member: Member, flow: Flow
+    ) -> Mapping[tuple[int, str], Condition]:
+        found = {}
+        for at, step in enumerate(flow.steps):
+            for key, text in conditions(step):
+                with suppress(ConditionRefused):
+                    found[(at, key)] = bind(text, self.subjects(member, flow, at))
+        return MappingProxyType(found)
+
+    def subjects(self, member: Member, flow: Flow, at: int) -> dict[str, Subject]:
+        """The fields that a step in this place of the flow may ask about."""
+        if flow.scope(at) == "member":
+            return subjects_of(member, self.fields)
+        return {
+            name: Subject(each.type, each.values) for name, each in self.fields.items()
+        }
 
     def to_document(self) -> dict[str, Any]:
         """The plain document, defaults written out; `parse` gives this back."""

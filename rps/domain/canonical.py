@@ -225,3 +225,16 @@ READERS: Final[Mapping[FieldType, Callable[[Any], Any]]] = {
     "reference": _reference,
     "duration": _duration,
 }
+
+
+def plain_text(value: Any) -> str:
+    """A canonical value within a text; empty for none."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case list() | tuple():
+            return ", ".join(value)
+        case _:
+            return str(value)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rps.domain.state import CorrelationState
 
 CONDITION = "not captured: condition does not hold: "
+SKIPPED = "not captured: "
+"""Followed by the step of the flow that wants it so."""
 READ_BACK = "read_back"
 """The source of what rps read because it had to know how the record stands: not asked
 about, else what is written there could never be settled."""
@@ -40,7 +42,7 @@ def objection(state: CorrelationState, case: Case) -> str:
     if link and link.record_id is not None and not member.capture_while:
         return ""
     try:
-        why = condition.objection(_Known(state, case))
+        why = condition.objection(MemberRecord(state, case))
     except FieldUnreadable as unreadable:
         field, value = unreadable.field, unreadable.value
         raise flow.MappingRefused(field, value, str(unreadable)) from None
@@ -50,7 +52,7 @@ def objection(state: CorrelationState, case: Case) -> str:
 def missed(case: Case, reason: str) -> dict[str, Any]:
     """What the change shows that has to be remembered, by shared name; the values are
     the member's, some of which nobody may be able to map."""
-    if not reason.startswith(CONDITION):
+    if not reason.startswith((CONDITION, f"{SKIPPED}step ")):
         return {}
     maps = case.member.by_field
     return {
@@ -74,7 +76,7 @@ def with_missed(state: CorrelationState, case: Case) -> dict[str, Any]:
     return {**remembered, **captured.fields}
 
 
-class _Known:
+class MemberRecord:
     """What is known of the member's record, for a condition to be asked about."""
 
     def __init__(self, state: CorrelationState, case: Case) -> None:
@@ -99,7 +101,9 @@ class _Known:
     def _read(self, field: str, value: Any) -> Any:
         """An empty field with a default counts as that: once it has been read, nobody
         can tell it from one that holds it."""
-        each = self._case.member.by_field[field]
+        each = self._case.member.by_field.get(field)
+        if each is None:
+            return value
         if (value is None or value == "") and each.has_default:
             member, definition = self._case.member, self._case.definition
             return flow.outbound(member, definition, {each.shared: each.default})[field]
@@ -109,6 +113,8 @@ class _Known:
         if self._case.captured.operation == "create":
             return None
         member, definition = self._case.member, self._case.definition
+        if field not in member.by_field:
+            return UNKNOWN
         name = member.by_field[field].shared
         if name in self._missed:
             return self._missed[name].value

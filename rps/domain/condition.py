@@ -26,6 +26,8 @@ REASON_MAX = 400
 
 UNKNOWN: Final = object()
 """What a field holds of which nothing is known."""
+OTHER: Final = object()
+"""What a field held that is told now: something else, nobody knows what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Record(Protocol):
         """The value with the change made, None where empty, or UNKNOWN."""
 
     def before(self, field: str) -> Any:
-        """The value the change found, None where empty, or UNKNOWN."""
+        """The value the change found, None where empty, UNKNOWN, or OTHER."""
 
     def is_told(self, field: str) -> bool:
         """Whether the change itself carries the field."""
@@ -127,8 +129,12 @@ class Condition:
         if not record.is_told(asked.field):
             return f"the change does not carry {asked.field}"
         before, now = record.before(asked.field), record.now(asked.field)
-        if before is UNKNOWN:
+        if before is UNKNOWN or (before is OTHER and asked.operator == "CHANGESFROM"):
             return f"what {asked.field} was before is not known"
+        if before is OTHER:
+            if test(self._canonical(asked.field, now)):
+                return ""
+            return f"{asked.field} goes to {_said(now)}"
         was = self._canonical(asked.field, before)
         is_now = self._canonical(asked.field, now)
         if was == is_now:

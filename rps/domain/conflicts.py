@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from rps.domain import events, flow, plan
+from rps.domain import courses, events, flow, plan
 from rps.domain.aggregate import identity_text
 from rps.domain.merge import after
 from rps.domain.plan import Standing
@@ -56,7 +56,11 @@ class Conflicts(QueuedEntries):
         moves = value != shared.value
         version = self.shared_version + 1 if moves else shared.version
         stamp = after(shared, (int(now.timestamp() * 1000), 0)) if moves else ()
-        holds = theirs in (value, _held_as(value, member, field, definition))
+        each = definition.members.get(member)
+        held = (
+            courses.normalised(self, each, definition, field, value) if each else value
+        )
+        holds = theirs in (value, held)
         told = {
             name: each
             for name, each in definition.members.items()
@@ -109,9 +113,3 @@ class Conflicts(QueuedEntries):
                     "changed_by": actor,
                     "changed_at": now.isoformat(),
                 }
-
-
-def _held_as(value: Any, member: str, field: str, definition: Definition) -> Any:
-    """What `member` makes of `value`."""
-    each = definition.members.get(member)
-    return value if each is None else flow.normalised(each, definition, field, value)

@@ -30,13 +30,12 @@ def constant_fields(
 def context_of(
     member: Member, written: Collection[str], values: Mapping[str, Any], *, is_new: bool
 ) -> dict[str, Any]:
-    """Of the shared `values`, those that the member's constants name and that are not
-    `written` themselves; empty where no constant will be."""
-    if not member.constants or not (written or is_new):
+    """Of the shared `values`, those that the member's constants and flow name and that
+    are not `written` themselves; empty where nobody will ask."""
+    if not member.context or not (written or is_new or member.flows):
         return {}
     return {
         name: values[name]
-        for each in member.constants.values()
-        for name in sorted(each.fields)
+        for name in sorted(member.context)
         if name in values and name not in written
     }

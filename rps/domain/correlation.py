@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rps.domain import attachments, between_nodes, capturing, events, flow, plan
+from rps.domain import (
+    attachments,
+    between_nodes,
+    capturing,
+    courses,
+    events,
+    flow,
+    plan,
+)
 from rps.domain.aggregate import identity, records
 from rps.domain.hearing import Hearing
 from rps.domain.merge import Merge, Sighting, Terms, merge, obey
 from rps.domain.plan import Case, Verdict
+from rps.domain.question import subject_of
 from rps.domain.queued import MessageUnknown
 from rps.domain.sightings import sighting
 from rps.domain.state import DELETED, RECEIVED, Link, Pending, waits_for
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
     from rps.domain.agreement import Definition
     from rps.domain.events import ChangeCaptured
     from rps.domain.journal import Heard
+    from rps.domain.question import Question
 
 __all__ = ["HOPS_MAX", "READ_SOURCES", "Correlation", "MessageUnknown"]
 
@@ -68,13 +78,22 @@ class Correlation(Hearing):
             if reason := capturing.objection(self, case):
                 self._ignore(case, reason)
                 return
-            seen = sighting(case, capturing.with_missed(self, case))
+            fields = capturing.with_missed(self, case)
+            answers = self.answers.get(subject_of(sequence), {})
+            seen, course = sighting(self, case, fields, answers)
+            if course.skipped:
+                self._ignore(case, capturing.SKIPPED + course.skipped)
+                return
+            if course.asks is not None:
+                self._ask(case, course.asks)
+                return
             heard = self._heard(case, seen.stamp)
         except flow.MappingRefused as refused:
             self._fail(case, refused)
             self._park_moved(case, str(refused))
             return
-        self._decide(case, seen, heard)
+        if self._decide(case, seen, heard):
+            self._notify(case, course.notices)
 
     def move(
         self, captured: ChangeCaptured, sequence: int, owner: UUID, now: datetime
@@ -101,7 +120,8 @@ class Correlation(Hearing):
             return f"not linked: the member's record here is {link.record_id}"
         return ""
 
-    def _decide(self, case: Case, seen: Sighting, heard: Heard) -> None:
+    def _decide(self, case: Case, seen: Sighting, heard: Heard) -> bool:
+        """Whether anything of it is shared."""
         member, definition = case.member, case.definition
         link = self.links.get(member.name) or Link()
         if case.captured.if_match is not None:
@@ -109,7 +129,7 @@ class Correlation(Hearing):
         else:
             terms = Terms(
                 definition.fields,
-                _normaliser(case),
+                self._normaliser(case),
                 member.sent if "update" in member.deliver else (),
                 self.waiting(member.name),
             )
@@ -127,7 +147,8 @@ class Correlation(Hearing):
         agreed = {name: v or version for name, v in result.agreed.items()}
         verdict = Verdict(result, entries, version, agreed, taken, heard.back)
         messages = plan.messages(self, case, verdict)
-        if result.values or entries or messages or taken.files:
+        is_accepted = bool(result.values or entries or messages or taken.files)
+        if is_accepted:
             self._accept(case, verdict, messages, complete=complete)
         else:
             reason = _nothing_new(result)
@@ -140,6 +161,7 @@ class Correlation(Hearing):
         if case.captured.if_match is None:
             # Else they may be on their way: who decides takes them for what they are.
             self._revise(case, verdict)
+        return is_accepted
 
     def _open(self, case: Case) -> None:
         captured = case.captured
@@ -267,7 +289,44 @@ class Correlation(Hearing):
             field=refused.field,
             value=refused.value,
             detail=str(refused),
+            step=refused.step,
         )
+
+    def _ask(self, case: Case, question: Question) -> None:
+        asked = case.definition.members.get(question.member)
+        subject = subject_of(case.sequence)
+        self.domain = self.domain or case.captured.domain
+        self.happened(
+            events.QuestionAsked,
+            case.now,
+            question_id=question.id_for(str(self.id), subject),
+            member=case.member.name,
+            sequence=case.sequence,
+            change_id=case.captured.change_id,
+            message_id="",
+            system=asked.system if asked else "",
+            question=question.to_document(),
+        )
+
+    def _notify(self, case: Case, notices: list[dict[str, str]]) -> None:
+        for notice in notices:
+            self.happened(
+                events.FlowNotified,
+                case.now,
+                process_event=case.definition.process_event,
+                member=case.member.name,
+                change_id=case.captured.change_id,
+                message_id="",
+                **notice,
+            )
+
+    def _normaliser(self, case: Case) -> Callable[[str, Any], Any]:
+        member, definition = case.member, case.definition
+
+        def normalised(name: str, value: Any) -> Any:
+            return courses.normalised(self, member, definition, name, value)
+
+        return normalised
 
     # --- what goes out --------------------------------------------------------------
 
@@ -342,15 +401,6 @@ class Correlation(Hearing):
                     member=pending.member,
                     detail=detail,
                 )
-
-
-def _normaliser(case: Case) -> Callable[[str, Any], Any]:
-    member, definition = case.member, case.definition
-
-    def normalised(name: str, value: Any) -> Any:
-        return flow.normalised(member, definition, name, value)
-
-    return normalised
 
 
 def _is_complete(case: Case, link: Link) -> bool:

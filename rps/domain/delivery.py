@@ -300,6 +300,11 @@ class Connector(Protocol):
         """The record as it is there now."""
         ...
 
+    def find(self, table: str, by: str, value: str) -> Reading:
+        """The one record of the table whose field `by` has the value. Refused where
+        there are several, or the system cannot be asked."""
+        ...
+
     def fetch(self, sha256: str, offset: int) -> Fetched:
         """The file with this content that the system offered, from byte `offset` on, or
         from an earlier one."""

@@ -27,6 +27,8 @@ from rps.domain.problem import DefinitionRefused, Findings, Problem
 from rps.domain.scan import scan
 from rps.domain.section import (
     LIST_MAX,
+    MEMBER_NAME,
+    REMOTE_NAME,
     Section,
     Shape,
     matching,
@@ -34,12 +36,15 @@ from rps.domain.section import (
     prose,
     visible,
 )
+from rps.domain.step_reading import flows_of
 from rps.domain.visibility import seen_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "MEMBER_NAME",
+    "REMOTE_NAME",
     "Definition",
     "DefinitionRefused",
     "FieldMap",
@@ -77,9 +82,6 @@ PREFIX = matching(
     r"(?:[^{}\x00-\x1f\x7f]|\{author\}|\{written_at\}){1,80}",
     "up to 80 characters on one line, with {author} and {written_at} where they go",
 )
-MEMBER_NAME = matching(
-    r"[a-z][a-z0-9_-]{0,39}", "a small letter, then up to 39 of a-z, 0-9, _ and -"
-)
 PROCESS_EVENT = matching(
     r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}",
     "a letter or digit, then up to 79 letters, digits, spaces, '.', '_' and '-'",
@@ -89,7 +91,6 @@ DOMAIN = matching(
     "parts of a-z, 0-9 and - joined by '/', up to 255 characters",
 )
 EXTENSION = matching(r"[a-z0-9]{1,20}", "up to 20 of a-z and 0-9, without the dot")
-REMOTE_NAME = visible(120)
 CHOICE = visible(80)
 CONDITION = visible(LENGTH_MAX)
 OPERATION = one_of(OPERATIONS)
@@ -121,7 +122,7 @@ JOURNAL_KEYS = ("visibility",)
 MEMBER_KEYS = (
     *("system", "table", "capture", "deliver", "delivery", "fields", "journals"),
     *("attachments", "capture_when", "capture_while", "ignore_changed_by"),
-    "constants",
+    *("constants", "flows"),
 )
 BY_NAME = ("fields", "journals", "constants")
 """What of `common` a member's own adds to; its other keys stand instead of it."""
@@ -290,6 +291,7 @@ def _member(
             for each in constants.names(REMOTE_NAME, CONSTANTS_MAX)
             if (value := constants.literal(each, TEMPLATE)) is not None
         },
+        flows=flows_of(section.section("flows")),
     )
 
 

@@ -45,6 +45,12 @@ from rps.domain.message_events import (
     MessageSkipped,
     MessageTransmitted,
 )
+from rps.domain.question import subject_of
+from rps.domain.question_events import (
+    FlowNotified,
+    QuestionAnswered,
+    QuestionAsked,
+)
 from rps.domain.state import CorrelationState, Pending
 
 if TYPE_CHECKING:
@@ -70,6 +76,7 @@ __all__ = [
     "CorrelationReactivated",
     "CorrelationRelinked",
     "CorrelationUnlinked",
+    "FlowNotified",
     "MessageAcknowledged",
     "MessageFailed",
     "MessageParked",
@@ -80,6 +87,8 @@ __all__ = [
     "MessageRevised",
     "MessageSkipped",
     "MessageTransmitted",
+    "QuestionAnswered",
+    "QuestionAsked",
 ]
 
 _again = cast("Any", replace)  # the library's metaclass hides the fields from mypy
@@ -175,6 +184,7 @@ class ChangeAccepted(Event):
     complete: bool = True
 
     def apply(self, aggregate: CorrelationState) -> None:
+        aggregate.ask_no_more(subject_of(self.sequence))
         at = self.timestamp.timestamp()
         for name, value in self.values.items():
             stamp = tuple(self.stamps[name])
@@ -223,6 +233,7 @@ class ChangeIgnored(Event):
     missed: dict[str, Any] | None = None
 
     def apply(self, aggregate: CorrelationState) -> None:
+        aggregate.ask_no_more(subject_of(self.sequence))
         if self.missed:
             aggregate.miss(self.member, self.missed, self.record_revision)
             return
@@ -238,7 +249,8 @@ class ChangeIgnored(Event):
 
 
 class ChangeFailed(Event):
-    """A captured change that the definition cannot read; it waits for a person."""
+    """A captured change that the definition cannot read, or a `step` of its flow not
+    do; it waits for a person."""
 
     TOPIC = "change.failed"
 
@@ -248,15 +260,21 @@ class ChangeFailed(Event):
     field: str
     value: Any
     detail: str
+    step: str = ""
 
 
 class ChangeRetried(Event):
+    """What its flow asks is asked again."""
+
     TOPIC = "change.retried"
 
     sequence: int
     change_id: str
     reason: str
     actor: str
+
+    def apply(self, aggregate: CorrelationState) -> None:
+        aggregate.ask_no_more(subject_of(self.sequence))
 
 
 class ChangeSkipped(Event):
@@ -266,6 +284,9 @@ class ChangeSkipped(Event):
     change_id: str
     reason: str
     actor: str
+
+    def apply(self, aggregate: CorrelationState) -> None:
+        aggregate.ask_no_more(subject_of(self.sequence))
 
 
 EVENTS: tuple[type[Event], ...] = (
@@ -296,5 +317,8 @@ EVENTS: tuple[type[Event], ...] = (
     MessageSkipped,
     MessageRevised,
     MessageReplayed,
+    QuestionAsked,
+    QuestionAnswered,
+    FlowNotified,
 )
 """Every class there is; `correlation.py` binds them to the aggregate."""

@@ -8,6 +8,8 @@ from dataclasses import field as attribute
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from rps.domain.canonical import plain_text
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -100,7 +102,7 @@ class Constant:
         if not isinstance(self.value, str):
             return self.value
         return _MARK.sub(
-            lambda found: _plain(values.get(found[1])) if found[1] else found[0][0],
+            lambda found: plain_text(values.get(found[1])) if found[1] else found[0][0],
             self.value,
         )
 
@@ -108,15 +110,3 @@ class Constant:
 def is_template(text: str) -> bool:
     """Whether each brace of `text` is one of a shared field's, or written twice."""
     return not {"{", "}"}.intersection(_MARK.sub("", text))
-
-
-def _plain(value: Any) -> str:
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case list() | tuple():
-            return ", ".join(value)
-        case _:
-            return str(value)

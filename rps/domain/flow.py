@@ -35,10 +35,11 @@ from rps.domain.problem import listed, shown
 from rps.domain.visibility import leaks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from rps.domain.agreement import Definition, JournalMap, Member, SharedField
+    from rps.domain.execution import Ran
     from rps.domain.field_map import FieldMap
 
 Entry = dict[str, Any]
@@ -47,7 +48,11 @@ what else `rps.domain.journal` says of it."""
 
 
 class MappingRefused(ValueError):
-    """A value has no place on the other side; its text names field, value and why."""
+    """A value has no place on the other side; its text names field, value and why.
+    `step` could not be done, "" where it was the map; `ran` are the steps that ran."""
+
+    step = ""
+    ran: Sequence[Ran] = ()
 
     def __init__(self, field: str, value: Any, detail: str) -> None:
         super().__init__(f"{shown(field)}: {shown(value)} {detail}")

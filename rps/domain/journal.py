@@ -157,6 +157,8 @@ class _Sight:
             heard.entries.append(self._told("seen", version, self.digest))
         elif self.said.journal != self.map.shared:
             self._kept(known, heard, "journal")
+        elif self._is_withdrawn():
+            self._kept(known, heard, "newer_wins")
         elif self.said.version <= known.version:
             heard.entries.append(self._edit())
         elif self._wins():
@@ -181,6 +183,12 @@ class _Sight:
             if "text" in entry and digest(entry["text"]) == self.digest:
                 return int(entry.get("version", 1))
         return None
+
+    def _is_withdrawn(self) -> bool:
+        """Whether it is what a message of ours brings that was out of date before it
+        was heard of: it arrived after all, over what its users had written."""
+        text = self.state.withdrawn.get((self.member, self.key))
+        return text is not None and text == self.digest
 
     def _coming(self) -> Iterator[Entry]:
         """The entry in messages that wait for the member, the latest first."""

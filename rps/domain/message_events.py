@@ -96,6 +96,7 @@ class MessageAcknowledged(Event):
             self.record_revision,
             complete=self.complete,
         )
+        aggregate.ask_no_more(self.message_id)
         message = aggregate.pending.pop(self.message_id, None)
         if message is not None and message.entries:
             aggregate.hold(self.member, self.record_revision, message.entries)
@@ -126,17 +127,20 @@ class MessageFailed(Event):
 
 
 class MessageParked(Event):
-    """It waits for a person; its lane waits with it, nothing else does."""
+    """It waits for a person; its lane waits with it, nothing else does. `step`: of the
+    member's flow, that could not be done."""
 
     TOPIC = "message.parked"
 
     message_id: str
     member: str
     detail: str
+    step: str = ""
 
 
 class MessageRetried(Event):
-    """`waits`: it carries files, which are looked for anew before it is sent."""
+    """`waits`: it carries files, which are looked for anew before it is sent. What its
+    flow asks is asked again, too."""
 
     TOPIC = "message.retried"
 
@@ -147,6 +151,7 @@ class MessageRetried(Event):
     waits: bool = False
 
     def apply(self, aggregate: CorrelationState) -> None:
+        aggregate.ask_no_more(self.message_id)
         if message := aggregate.pending.get(self.message_id):
             message.attempt, message.waits = 0, self.waits
 
@@ -165,7 +170,10 @@ class MessageSkipped(Event):
     superseded: bool = False
 
     def apply(self, aggregate: CorrelationState) -> None:
+        aggregate.ask_no_more(self.message_id)
         message = aggregate.pending.pop(self.message_id, None)
+        if message is not None and message.entries:
+            aggregate.withdraw(message, ())
         if message is not None and not self.superseded:
             link = aggregate.links.setdefault(self.member, Link())
             for name, version in message.versions.items():
@@ -197,6 +205,8 @@ class MessageRevised(Event):
 
     def apply(self, aggregate: CorrelationState) -> None:
         if message := aggregate.pending.get(self.message_id):
+            if message.entries:
+                aggregate.withdraw(message, self.entries)
             message.generation, message.failed = self.generation, ""
             message.attachments, message.waits = self.attachments, self.waits
             message.operation, message.entries = self.operation, self.entries

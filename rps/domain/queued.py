@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from rps.domain import events, plan
 from rps.domain.aggregate import identity
+from rps.domain.constants import context_of
 from rps.domain.plan import Standing
 from rps.domain.state import CorrelationState, Pending, waits_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from rps.domain.aggregate import Event
     from rps.domain.agreement import Definition
+    from rps.domain.question import Answer
 
 
 class MessageUnknown(LookupError):
@@ -35,6 +37,72 @@ class QueuedEntries(CorrelationState):
         waits = waits_for(self._waiting(message_id).attachments)
         more = {"waits": True} if waits else {}
         self._of_message(events.MessageRetried, message_id, reason, actor, now, **more)
+
+    def pass_over_message(
+        self,
+        message_id: str,
+        reason: str,
+        definition: Definition,
+        revision: int,
+        now: datetime,
+    ) -> None:
+        """The member's flow does not want the message: it is owed its values no more.
+        If it would have made the record, the next message that waits does."""
+        passed = self._waiting(message_id)
+        why = f"not sent: {reason}"
+        self.skip_message(message_id, why, "rps", now)
+        member = definition.members.get(passed.member)
+        link = self.links.get(passed.member)
+        is_known = link is not None and link.record_id is not None
+        waiting = [each for each in self.waiting(passed.member) if not each.failed]
+        if is_known or member is None or not waiting or passed.operation != "create":
+            return
+        first = waiting[0]
+        standing = Standing.after(self, {}, 0)
+        names = [n for n in standing.values if n in member.sent]
+        self.happened(
+            events.MessageRevised,
+            now,
+            message_id=first.message_id,
+            member=first.member,
+            generation=first.generation + 1,
+            operation="create",
+            fields={name: standing.values[name] for name in names},
+            versions={name: standing.versions[name] for name in names},
+            entries=[*passed.entries, *first.entries],
+            origin=first.origin,
+            hop=first.hop,
+            definition_revision=revision,
+            reason="it makes the record, as the one before it was not sent",
+            changed_by=first.changed_by,
+            changed_at=first.changed_at,
+            attachments=[*passed.attachments, *first.attachments],
+            waits=waits_for([*passed.attachments, *first.attachments]),
+            context=context_of(member, names, standing.values, is_new=True) or None,
+        )
+
+    def answer_question(
+        self,
+        question_id: str,
+        about: Mapping[str, Any],
+        answer: Answer,
+        seconds: float,
+        now: datetime,
+    ) -> None:
+        """Note what a flow was answered. `about`: member, sequence, change_id and
+        message_id, as it was asked."""
+        subject, key = self.questions.get(question_id, ("", ""))
+        if not subject:
+            answer = {"withdrawn": "nobody waits for it any more"}
+        self.happened(
+            events.QuestionAnswered,
+            now,
+            question_id=question_id,
+            answer=answer,
+            answers={**self.answers.get(subject, {}), key: answer} if subject else {},
+            seconds=round(seconds, 6),
+            **about,
+        )
 
     def release_message(self, message_id: str, now: datetime) -> None:
         """The files that it carries are here."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from rps.domain.problem import Findings, pointer, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Mapping
+    from collections.abc import Callable, Container, Iterator, Mapping
 
 LIST_MAX = 500
 LENGTH_MAX = 100_000
@@ -62,6 +62,12 @@ def prose(length_max: int) -> Shape:
 def one_of(words: tuple[str, ...]) -> Shape:
     says = f"any of {', '.join(words)}"
     return Shape(lambda text: text in words, says, {"enum": list(words)})
+
+
+MEMBER_NAME = matching(
+    r"[a-z][a-z0-9_-]{0,39}", "a small letter, then up to 39 of a-z, 0-9, _ and -"
+)
+REMOTE_NAME = visible(120)
 
 
 class Section:
@@ -234,8 +240,21 @@ class Section:
         self._wrong("out-of-range", self.place + pointer(key), value, remedy)
         return None
 
+    def count(self, key: str, least: int, most: int, default: int) -> int:
+        """A whole number within bounds."""
+        value = self._raw.get(key, default)
+        # a bool is an int to isinstance
+        if type(value) is int and least <= value <= most:
+            return value
+        remedy = f"write a whole number from {least} to {most}"
+        self._wrong("out-of-range", self.place + pointer(key), value, remedy)
+        return default
+
     def has(self, key: str) -> bool:
         return key in self._raw
+
+    def is_null(self, key: str) -> bool:
+        return key in self._raw and self._raw[key] is None
 
     def flag(self, key: str, *, default: bool) -> bool:
         """true or false."""
@@ -282,6 +301,28 @@ class Section:
         if len(seen) < len(value):
             self._found.broken.add(place)
         return tuple(seen)
+
+    def listed(
+        self, key: str, most: int, words: tuple[str, ...]
+    ) -> Iterator[Section | str]:
+        """A list of mappings, among which some `words` may stand."""
+        value = self._raw.get(key)
+        place = self.place + pointer(key)
+        if not isinstance(value, list) or len(value) > most:
+            remedy = f"write a list of at most {most}"
+            self._wrong("wrong-type", place, value, remedy)
+            return
+        for index, item in enumerate(value):
+            if isinstance(item, str) and item in words:
+                yield item
+            else:
+                yield Section(item, f"{place}/{index}", self._found)
+
+    def refuse_all(self, code: str, cause: str, remedy: str) -> None:
+        """As `refuse`, of the mapping itself; where it is none, that was said."""
+        self._found.broken.add(self.place)
+        if self._readable:
+            self._found.add(code, self.place, cause, remedy)
 
     def refuse(self, key: str, code: str, cause: str, remedy: str) -> None:
         """The reader knows better than the words: `key` cannot be used."""

@@ -12,6 +12,8 @@ from rps.domain.entries import Said, Shown, digest
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from rps.domain.question import Answers
+
 Stamp = tuple[int, ...]
 
 DELETED = "$deleted"
@@ -209,8 +211,16 @@ class CorrelationState(Aggregate):
     held: dict[tuple[str, str], Held]
     conflicts: int
     said: dict[str, Said]
+    withdrawn: dict[tuple[str, str], str]
+    """By member and entry: the text (its digest) of a message that was out of date
+    before anybody knew whether it had arrived."""
     unlinked: dict[str, Link]
     """Members that take no part any more, and what was known of them."""
+    questions: dict[str, tuple[str, str]]
+    """What flows have asked and nobody has answered yet, by id: for which change or
+    message (`question.subject_of`), and the question's key."""
+    answers: dict[str, Answers]
+    """What was answered for changes and messages that are not settled."""
     missed: dict[str, dict[str, Known]]
     """What changes showed that were not taken, for their member's condition did not
     hold: by shared name, values as the member says them."""
@@ -223,7 +233,8 @@ class CorrelationState(Aggregate):
         self.pending = Unsettled()
         self.entry_ids, self.replayed = set(), set()
         self.attached, self.attached_as = {}, {}
-        self.said, self.missed = {}, {}
+        self.said, self.missed, self.withdrawn = {}, {}, {}
+        self.questions, self.answers = {}, {}
 
     @property
     def opened(self) -> bool:
@@ -300,6 +311,13 @@ class CorrelationState(Aggregate):
         for key in [key for key in self.attached_as if key[0] == member]:
             del self.attached_as[key]
 
+    def ask_no_more(self, subject: str) -> None:
+        """Forget what was asked and answered for a change or message."""
+        if self.answers or self.questions:
+            self.answers.pop(subject, None)
+            for key in [k for k, (s, _) in self.questions.items() if s == subject]:
+                del self.questions[key]
+
     def hear(
         self,
         member: str,
@@ -331,7 +349,19 @@ class CorrelationState(Aggregate):
                 held = entry.get("digest") or digest(entry["text"])
                 self._hold(member, entry["id"], Shown(version, held, revision))
 
+    def withdraw(self, message: Pending, left: Iterable[Mapping[str, Any]]) -> None:
+        """Note what of a message's entries will not be sent any more, but may have
+        been."""
+        if not message.attempt:
+            return
+        kept = {entry["id"] for entry in left}
+        for entry in message.entries:
+            if entry.get("operation") == "update" and entry["id"] not in kept:
+                said = entry.get("digest") or digest(entry["text"])
+                self.withdrawn[(message.member, entry["id"])] = said
+
     def _hold(self, member: str, key: str, shown: Shown) -> None:
+        self.withdrawn.pop((member, key), None)
         taking_part = self.links.get(member) or self.unlinked.get(member)
         if taking_part is not None:
             taking_part.entries[key] = shown

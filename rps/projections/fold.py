@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from rps.log.append import Fence
 
 INBOUND, OUTBOUND, FILES = "rps_inbound", "rps_outbound", "rps_attachments"
-"""Channels on which receivers, deliverers and fetchers are told that there is something
-new."""
+QUESTIONS = "rps_questions"
+"""Channels on which receivers, deliverers, fetchers and inquirers are told that there
+is something new."""
 
 Row = dict[str, Any]
 
@@ -50,6 +51,8 @@ class Fold:
         self.outbound_changes: dict[UUID, Row] = {}
         self.files: dict[tuple[UUID, str], Row] = {}
         self.files_waiting: dict[UUID, bool] = {}
+        self.questions: dict[UUID, Row] = {}
+        self.answered: list[tuple[UUID]] = []
         self.lanes_in: dict[UUID, str] = {}
         self.lanes_out: dict[tuple[UUID, str], str] = {}
         self.wakes: set[str] = set()
@@ -88,6 +91,10 @@ class Fold:
         yield from _each(
             sql.MARK_FILES, sql.MARK_FILES_KINDS, list(self.files_waiting.items())
         )
+        yield from _each(sql.DROP_QUESTIONS, sql.DROP_QUESTIONS_KINDS, self.answered)
+        yield from _rows(
+            sql.PUT_QUESTIONS, sql.QUESTION_COLUMNS, self.questions.values()
+        )
         yield from self._lanes(fences)
         for channel in sorted(self.wakes):
             yield sql.WAKE, (channel,)
@@ -113,10 +120,21 @@ class Fold:
     # --- rows -----------------------------------------------------------------------
 
     def settle_inbound(
-        self, event: Any, status: str, detail: str, at: datetime | None
+        self,
+        event: Any,
+        status: str,
+        detail: str,
+        at: datetime | None,
+        *,
+        waits: bool = False,
     ) -> None:
         key = (event.originator_id, event.sequence)
-        change = {"status": status, "detail": detail, "settled_at": at}
+        change = {
+            "status": status,
+            "detail": detail,
+            "settled_at": at,
+            "waits": waits,
+        }
         if (row := self.inbound.get(key)) is not None:
             row.update(change)
         else:
@@ -166,6 +184,7 @@ class Fold:
             "detail": "",
             "made_at": event.timestamp,
             "settled_at": None,
+            "answers": None,
             **origin,
         }
         self.lanes_out[(event.originator_id, message["member"])] = event.domain

@@ -12,21 +12,40 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import orjson
 from eventsourcing.persistence import IntegrityError
 
-from rps.projections.fold import FILES, INBOUND, OUTBOUND, Fold, known_uuid, payload_of
+from rps.domain.question import Question
+from rps.projections.fold import (
+    FILES,
+    INBOUND,
+    OUTBOUND,
+    QUESTIONS,
+    Fold,
+    known_uuid,
+    payload_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from rps.log.append import Fence, Recorded
 
-__all__ = ["FILES", "INBOUND", "OUTBOUND", "TOPICS", "VIEWS", "InlineProjection"]
+__all__ = [
+    "FILES",
+    "INBOUND",
+    "OUTBOUND",
+    "QUESTIONS",
+    "TOPICS",
+    "VIEWS",
+    "InlineProjection",
+]
 
 VIEWS = (
     *("links", "unlinked", "intake", "inbound_queue", "outbound_queue", "lanes"),
-    "message_attachments",
+    *("message_attachments", "questions"),
 )
+NO_ANSWERS = b"{}"
 
 
 class InlineProjection:
@@ -80,6 +99,7 @@ def _captured(fold: Fold, position: int, event: Any) -> None:
         "detail": "",
         "captured_at": event.timestamp,
         "settled_at": None,
+        "waits": False,
     }
     fold.lanes_in.setdefault(event.originator_id, event.domain)
     fold.wakes.add(INBOUND)
@@ -188,7 +208,9 @@ def _parked(fold: Fold, _position: int, event: Any) -> None:
 
 def _message_retried(fold: Fold, _position: int, event: Any) -> None:
     due_at = None if event.waits else event.timestamp
-    fold.change_outbound(event, status="ready", attempts=0, due_at=due_at, detail="")
+    fold.change_outbound(
+        event, status="ready", attempts=0, due_at=due_at, detail="", answers=NO_ANSWERS
+    )
     fold.wakes.add(OUTBOUND)
     if event.waits:
         fold.files_wait(event, waits=True)
@@ -244,6 +266,44 @@ def _told(fold: Fold, position: int, event: Any) -> None:
         )
 
 
+def _asked(fold: Fold, _position: int, event: Any) -> None:
+    fold.questions[UUID(event.question_id)] = {
+        "question_id": UUID(event.question_id),
+        "domain": event.domain,
+        "correlation_id": event.originator_id,
+        "member": event.member,
+        "sequence": event.sequence,
+        "change_id": event.change_id,
+        "message_id": UUID(event.message_id) if event.message_id else None,
+        "system": event.system,
+        "question": orjson.dumps(event.question),
+        "inquiry": Question.of(event.question).inquiry(
+            event.domain, event.system, event.question_id
+        ),
+        "asked_at": event.timestamp,
+    }
+    if event.message_id:
+        fold.change_outbound(event, due_at=None)
+    else:
+        fold.settle_inbound(event, "ready", "", None, waits=True)
+    fold.wakes.add(QUESTIONS)
+
+
+def _answered(fold: Fold, _position: int, event: Any) -> None:
+    key = UUID(event.question_id)
+    fold.questions.pop(key, None)
+    fold.answered.append((key,))
+    if "withdrawn" in event.answer:
+        return
+    if event.message_id:
+        answers = orjson.dumps(event.answers)
+        fold.change_outbound(event, due_at=event.timestamp, answers=answers)
+        fold.wakes.add(OUTBOUND)
+    else:
+        fold.settle_inbound(event, "ready", "", None)
+        fold.wakes.add(INBOUND)
+
+
 _HANDLERS: dict[str, Callable[[Fold, int, Any], None]] = {
     "change.captured": _captured,
     "change.accepted": _accepted,
@@ -266,6 +326,8 @@ _HANDLERS: dict[str, Callable[[Fold, int, Any], None]] = {
     "message.skipped": _message_skipped,
     "message.revised": _revised,
     "message.replayed": _replayed,
+    "question.asked": _asked,
+    "question.answered": _answered,
 }
 
 TOPICS = tuple(_HANDLERS)

@@ -95,14 +95,16 @@ INBOUND_COLUMNS: Columns = {
     "detail": "text",
     "captured_at": "moment",
     "settled_at": "moment",
+    "waits": "bool",
 }
 INSERT_INBOUND = """
 INSERT INTO inbound_queue (correlation_id, sequence, "position", domain, definition,
     process_event, member, system, record_table, record_id, operation, change_id,
-    status, detail, captured_at, settled_at)
+    status, detail, captured_at, settled_at, waits)
 SELECT * FROM unnest(%b::uuid[], %b::bigint[], %b::bigint[], %b::text[], %b::uuid[],
     %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[],
-    %b::text[]::entry_status[], %b::text[], %b::timestamptz[], %b::timestamptz[])
+    %b::text[]::entry_status[], %b::text[], %b::timestamptz[], %b::timestamptz[],
+    %b::bool[])
 """
 INBOUND_CHANGE_COLUMNS: Columns = {
     "correlation_id": "uuid",
@@ -110,13 +112,14 @@ INBOUND_CHANGE_COLUMNS: Columns = {
     "status": "text",
     "detail": "text",
     "settled_at": "moment",
+    "waits": "bool",
 }
 CHANGE_INBOUND = """
 UPDATE inbound_queue q
-SET status = c.status, detail = c.detail, settled_at = c.settled_at
+SET status = c.status, detail = c.detail, settled_at = c.settled_at, waits = c.waits
 FROM unnest(%b::uuid[], %b::bigint[], %b::text[]::entry_status[], %b::text[],
-            %b::timestamptz[])
-     AS c(correlation_id, sequence, status, detail, settled_at)
+            %b::timestamptz[], %b::bool[])
+     AS c(correlation_id, sequence, status, detail, settled_at, waits)
 WHERE (q.correlation_id, q.sequence) = (c.correlation_id, c.sequence)
 """
 
@@ -143,17 +146,18 @@ OUTBOUND_COLUMNS: Columns = {
     "detail": "text",
     "made_at": "moment",
     "settled_at": "moment",
+    "answers": "bytea",
 }
 INSERT_OUTBOUND = """
 INSERT INTO outbound_queue (message_id, correlation_id, sequence, place, domain,
     definition, process_event, definition_revision, member, system, record_table,
     operation, change_id, replay_id, payload, generation, status, attempts, due_at,
-    detail, made_at, settled_at)
+    detail, made_at, settled_at, answers)
 SELECT * FROM unnest(%b::uuid[], %b::uuid[], %b::bigint[], %b::smallint[], %b::text[],
     %b::uuid[], %b::text[], %b::integer[], %b::text[], %b::text[], %b::text[],
     %b::text[], %b::text[], %b::uuid[], %b::bytea[], %b::integer[],
     %b::text[]::entry_status[], %b::integer[], %b::timestamptz[], %b::text[],
-    %b::timestamptz[], %b::timestamptz[])
+    %b::timestamptz[], %b::timestamptz[], %b::bytea[])
 """
 OUTBOUND_CHANGE_COLUMNS: Columns = {
     "message_id": "uuid",
@@ -167,6 +171,7 @@ OUTBOUND_CHANGE_COLUMNS: Columns = {
     "operation": "text",
     "definition_revision": "integer",
     "payload": "bytea",
+    "answers": "bytea",
 }
 # A NULL keeps what is there, save for due_at, which says for itself whether it is set.
 CHANGE_OUTBOUND = """
@@ -179,12 +184,13 @@ SET status = coalesce(c.status, q.status),
     generation = coalesce(c.generation, q.generation),
     operation = coalesce(c.operation, q.operation),
     definition_revision = coalesce(c.definition_revision, q.definition_revision),
-    payload = coalesce(c.payload, q.payload)
+    payload = coalesce(c.payload, q.payload),
+    answers = coalesce(c.answers, q.answers)
 FROM unnest(%b::uuid[], %b::text[]::entry_status[], %b::integer[], %b::bool[],
             %b::timestamptz[], %b::text[], %b::timestamptz[], %b::integer[], %b::text[],
-            %b::integer[], %b::bytea[])
+            %b::integer[], %b::bytea[], %b::bytea[])
      AS c(message_id, status, attempts, sets_due, due_at, detail, settled_at,
-          generation, operation, definition_revision, payload)
+          generation, operation, definition_revision, payload, answers)
 WHERE q.message_id = c.message_id
 """
 
@@ -213,9 +219,37 @@ FROM unnest(%b::uuid[], %b::bool[]) AS m(message_id, waits)
 WHERE f.message_id = m.message_id
 """
 
+QUESTION_COLUMNS: Columns = {
+    "question_id": "uuid",
+    "domain": "text",
+    "correlation_id": "uuid",
+    "member": "text",
+    "sequence": "bigint",
+    "change_id": "text",
+    "message_id": "uuid",
+    "system": "text",
+    "question": "bytea",
+    "inquiry": "text",
+    "asked_at": "moment",
+}
+PUT_QUESTIONS = """
+INSERT INTO questions (question_id, domain, correlation_id, member, sequence,
+                       change_id, message_id, system, question, inquiry, asked_at)
+SELECT * FROM unnest(%b::uuid[], %b::text[], %b::uuid[], %b::text[], %b::bigint[],
+                     %b::text[], %b::uuid[], %b::text[], %b::bytea[], %b::text[],
+                     %b::timestamptz[])
+ON CONFLICT (question_id) DO UPDATE SET asked_at = EXCLUDED.asked_at
+"""
+DROP_QUESTIONS_KINDS: Kinds = ("uuid",)
+DROP_QUESTIONS = """
+DELETE FROM questions WHERE question_id = ANY(%b::uuid[])
+"""
+
 _HEAD_IN = """
 LEFT JOIN LATERAL (
-    SELECT q.sequence, q.status, q.captured_at FROM inbound_queue q
+    SELECT q.sequence, q.status, CASE WHEN NOT q.waits THEN q.captured_at END
+           AS captured_at
+    FROM inbound_queue q
     WHERE q.correlation_id = t.correlation_id AND q.status IN ('ready', 'error')
     ORDER BY q.sequence LIMIT 1
 ) h ON true
@@ -241,7 +275,8 @@ FROM unnest(%b::uuid[], %b::text[]) AS t(correlation_id, domain)
 {_HEAD_IN}
 ON CONFLICT (correlation_id, direction, member) DO UPDATE
 SET head = EXCLUDED.head, head_status = EXCLUDED.head_status, due_at = EXCLUDED.due_at
-WHERE (l.head, l.head_status) IS DISTINCT FROM (EXCLUDED.head, EXCLUDED.head_status)
+WHERE (l.head, l.head_status, l.due_at)
+    IS DISTINCT FROM (EXCLUDED.head, EXCLUDED.head_status, EXCLUDED.due_at)
 """  # noqa: S608 - constants of this module
 # A lane is its head's system's to claim: a definition may give a member another system.
 LANES_OUT_KINDS: Kinds = ("uuid", "text", "text")

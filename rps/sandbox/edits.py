@@ -143,6 +143,11 @@ class Edits:
         with self._database.transaction() as connection:
             return Records(connection, self._now()).of_table(table, external_id)
 
+    def having(self, table: str, field: str, value: str) -> list[Record]:
+        """Return the records that are there and whose field has the value."""
+        with self._database.transaction() as connection:
+            return Records(connection, self._now()).having(table, field, value)
+
     def latest(self, most: int) -> list[Record]:
         """Return the records changed last, latest first."""
         with self._database.transaction() as connection:

@@ -112,6 +112,17 @@ class Records:
         )
         return [_record(row) for row in rows]
 
+    def having(self, table: str, field: str, value: str) -> list[Record]:
+        """Return those not deleted whose field has the value, at most two of them."""
+        rows = self._connection.execute(
+            "SELECT r.* FROM records r, json_each(r.fields) f"
+            " WHERE r.table_name = :table AND NOT r.deleted"
+            " AND f.key = :field AND CAST(f.value AS TEXT) = :value"
+            " ORDER BY r.number LIMIT 2",
+            {"table": table, "field": field, "value": value},
+        )
+        return [_record(row) for row in rows]
+
     def latest(self, most: int) -> list[Record]:
         """Return the `most` records changed last, latest first."""
         rows = self._connection.execute(

@@ -153,7 +153,11 @@ def _message_routes(blueprint: Blueprint, inbound: Inbound) -> None:
 def _record_routes(blueprint: Blueprint, edits: Edits) -> None:
     @blueprint.get("/records/<table>")
     def records(table: str) -> Response:
-        found = edits.of_table(table, request.args.get("external_id"))
+        args = request.args
+        if "field" in args and "value" in args:
+            found = edits.having(table, args["field"], args["value"])
+        else:
+            found = edits.of_table(table, args.get("external_id"))
         return answer([_snapshot(record) for record in found])
 
     @blueprint.get("/records/<table>/<record_id>")

@@ -46,7 +46,7 @@ def _received(scene: Scene, write: Write, received: Received) -> list[Event]:
         attempt=_asked(scene),
         judged=received.judged,
         record_revision=received.revision,
-        stored=noted.stored(scene, received.stored) if received.judged else {},
+        stored=noted.stored(scene, write, received.stored) if received.judged else {},
         agreed=dict(scene.message.versions) if received.judged else {},
         detail=received.detail,
         ask_at=_later(scene).isoformat(),

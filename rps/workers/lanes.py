@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 from uuid import UUID, uuid4
 
 from psycopg.rows import tuple_row
@@ -184,11 +184,18 @@ class Lanes:
             return cursor.fetchall() if cursor.description else []
 
 
-class Heartbeat:
-    """Extends what `lanes` holds for as long as this process lives."""
+class Holds(Protocol):
+    """What is held by leases."""
 
-    def __init__(self, lanes: Lanes) -> None:
-        self._lanes = lanes
+    def beat(self) -> None:
+        """Extend them."""
+
+
+class Heartbeat:
+    """Extends what is held for as long as this process lives."""
+
+    def __init__(self, held: Holds) -> None:
+        self._held = held
         self._stop = Event()
         self._thread = Thread(target=self._run, name="heartbeat", daemon=True)
         self.failed: BaseException | None = None
@@ -204,7 +211,7 @@ class Heartbeat:
     def _run(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):
             try:
-                self._lanes.beat()
+                self._held.beat()
             except Exception as error:  # noqa: BLE001 - the worker raises it
                 self.failed = error
                 return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from rps.domain import events, flow
+from rps.domain import courses, events
 from rps.domain.state import DELETED
 
 if TYPE_CHECKING:
@@ -35,22 +35,30 @@ def linked(scene: Scene, write: Write, record_id: str) -> list[Event]:
     return [linked]
 
 
-def stored(scene: Scene, shown_there: Mapping[str, Any]) -> dict[str, Any]:
-    """What the member now holds of the message's fields, in shared form."""
+def stored(
+    scene: Scene, write: Write, shown_there: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the member now holds of what was written, in shared form."""
     message, member, definition = scene.message, scene.member, scene.definition
     if DELETED in message.fields:
         return {DELETED: True}
-    held: dict[str, Any] = {}
-    for name, value in message.fields.items():
-        held[name] = flow.normalised(member, definition, name, value)
-        remote = member.fields[name].field if name in member.fields else ""
-        if remote in shown_there:
-            try:
-                shown = flow.inbound(member, definition, {remote: shown_there[remote]})
-            except flow.MappingRefused:
-                continue  # its own words for it; what we sent is what we know
-            held[name] = shown.fields[name]
-    return held
+    shown = {name: v for name, v in shown_there.items() if name in write.fields}
+    there = {**write.fields, **shown} if member.flows else shown
+    return courses.held(member, definition, message.fields, there)
+
+
+def notified(scene: Scene) -> list[Event]:
+    """What the flow has to tell of a message that was delivered."""
+    message = scene.message
+    return [
+        scene.about(
+            events.FlowNotified,
+            process_event=message.process_event,
+            change_id="",
+            **notice,
+        )
+        for notice in scene.notices
+    ]
 
 
 def transmitted(scene: Scene, write: Write, exchange: Exchange) -> Event:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from rps.domain import flow
-from rps.domain.constants import constant_fields
+from rps.domain import courses, flow
 from rps.domain.delivery import Delivered, Write
 from rps.log.append import Fence
 from rps.log.columns import columns
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from rps.domain.aggregate import Event
     from rps.domain.delivery import Capabilities, Outcome, Settlement
+    from rps.domain.execution import Course
     from rps.log.questions import Questions
     from rps.workers.lanes import ClaimedOut
     from rps.workers.scene import Scene
@@ -34,7 +34,7 @@ MESSAGES = """
 SELECT q.message_id, q.correlation_id, q.domain, q.definition, q.process_event,
        q.definition_revision, q.member, q.system, q.record_table, q.operation,
        q.status::text, q.attempts, q.generation, q.due_at, q.payload,
-       l.record_id, l.revision
+       l.record_id, l.revision, q.answers
 FROM unnest(%b::uuid[], %b::text[]) AS c(correlation_id, member)
 CROSS JOIN LATERAL (
     SELECT * FROM outbound_queue o
@@ -171,18 +171,27 @@ def read(
 
 def _message(row: tuple[Any, ...]) -> Message:
     payload = orjson.loads(row[14])
-    return Message(*row[:14], **payload)
+    message = Message(*row[:14], **payload)
+    if row[17] is not None:
+        message.answers = orjson.loads(row[17])
+    return message
 
 
-def written(scene: Scene, lane: Lane) -> Write:
-    """The outbound flow: shared values in the member's words. MappingRefused."""
+def written(scene: Scene, lane: Lane) -> tuple[Write, Course]:
+    """The message in the member's words, and how its flow came to that: nothing is to
+    be written where it asks or skips. MappingRefused."""
     message = scene.message
     operation = message.operation
     if operation == "create" and lane.record_id is not None:
         operation = "update"
     elif operation == "update" and lane.record_id is None:
         operation = "create"
-    return Write(
+    course = courses.outbound(
+        *(scene.member, scene.definition, message.fields, message.context),
+        message.answers,
+        is_new=operation == "create",
+    )
+    write = Write(
         delivery_id=message.delivery_id,
         correlation_id=str(message.correlation_id),
         process_event=message.process_event,
@@ -190,15 +199,7 @@ def written(scene: Scene, lane: Lane) -> Write:
         table=message.table,
         record_id=lane.record_id,
         if_match=lane.revision if lane.record_id is not None else None,
-        fields={
-            **constant_fields(
-                scene.member,
-                message.fields,
-                message.context,
-                is_new=operation == "create",
-            ),
-            **flow.outbound(scene.member, scene.definition, message.fields),
-        },
+        fields=course.told,
         entries=flow.outbound_entries(scene.member, scene.definition, message.entries),
         origin=tuple(message.origin),
         hop=message.hop,
@@ -207,3 +208,4 @@ def written(scene: Scene, lane: Lane) -> Write:
         version=max(message.versions.values(), default=0),
         attachments=flow.outbound_attachments(message.attachments),
     )
+    return write, course

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from rps.domain.aggregate import Event
     from rps.domain.delivery import Outcome, Reading, Settled, Write
+    from rps.domain.question import Question
     from rps.workers.scene import Scene
 
 MADE_ANEW_MAX = 10
@@ -94,12 +95,16 @@ def acknowledged(
         events.MessageAcknowledged,
         record_id=delivered.record_id,
         record_revision=delivered.revision,
-        stored=noted.stored(scene, delivered.stored),
+        stored=noted.stored(scene, write, delivered.stored),
         agreed=dict(scene.message.versions),
         settled_by=settled_by,
         complete=complete,
     )
-    return [*noted.linked(scene, write, delivered.record_id), done]
+    return [
+        *noted.linked(scene, write, delivered.record_id),
+        done,
+        *noted.notified(scene),
+    ]
 
 
 def found(scene: Scene, write: Write, settlement: Found) -> list[Event]:
@@ -128,8 +133,24 @@ def read_first(scene: Scene, reading: Snapshot) -> list[Event]:
     return _moved(scene, "its revision was not known", Exchange(), reading)
 
 
-def parked(scene: Scene, detail: str) -> list[Event]:
-    return [scene.about(events.MessageParked, detail=detail)]
+def parked(scene: Scene, detail: str, step: str = "") -> list[Event]:
+    return [scene.about(events.MessageParked, detail=detail, step=step)]
+
+
+def asked(scene: Scene, question: Question) -> Event:
+    """The member's flow has to know something before there is a write."""
+    message = scene.message
+    whose = scene.definition.members.get(question.member)
+    return scene.about(
+        events.QuestionAsked,
+        question_id=question.id_for(
+            str(message.correlation_id), str(message.message_id)
+        ),
+        sequence=0,
+        change_id="",
+        system=whose.system if whose else "",
+        question=question.to_document(),
+    )
 
 
 def contradicted(scene: Scene, found: list[Event]) -> list[Event]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from rps.domain.aggregate import Event
     from rps.domain.agreement import Definition, Member
+    from rps.domain.question import Answers
 
 
 @dataclass(slots=True)  # frozen, it takes three times as long to make
@@ -43,6 +44,7 @@ class Message:
     changed_at: str = ""
     attachments: Sequence[dict[str, Any]] = ()
     context: Mapping[str, Any] = field(default_factory=dict)
+    answers: Answers = field(default_factory=dict)
 
     @property
     def delivery_id(self) -> str:
@@ -72,7 +74,8 @@ class Scene:
     """Where an outcome happened: message, what was written, under which definition.
 
     `now` is when it was sent, and then when the answer came. `settle_seconds` is how
-    long to wait before an unanswered write is settled.
+    long to wait before an unanswered write is settled. `notices` are told to people
+    once it is delivered.
     """
 
     message: Message
@@ -82,6 +85,7 @@ class Scene:
     chance: float
     probe: bool
     settle_seconds: float = 0.0
+    notices: Sequence[Mapping[str, str]] = ()
 
     @property
     def attempt(self) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from rps.domain import flow
+from rps.domain.correlation import Correlation
 from rps.domain.delivery import Delivered, Moved, NotApplied, Snapshot
 from rps.workers import outcomes
 from rps.workers.outbound import Attempt, written
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from rps.application import RemoteProcessSync
+    from rps.domain.aggregate import Event
     from rps.domain.delivery import Connector, Outcome, Reading, Write
+    from rps.domain.execution import Course
     from rps.domain.remote_system import RemoteSystem
     from rps.workers.outbound import Lane
 
@@ -49,22 +52,45 @@ class Sending:
         """What came of it, as answers come in: one attempt a lane in the end."""
         connector = self.connector(lanes[0].system)
         scenes: list[tuple[Lane, Scene, Write]] = []
-        parked: list[Attempt] = []
+        unsent: list[Attempt] = []
         now = self._clock()
         for lane in lanes:
             scene = self._scene(lane, connector, now)
             try:
-                scenes.append((lane, scene, written(scene, lane)))
+                write, course = written(scene, lane)
             except flow.MappingRefused as refused:
-                found = outcomes.parked(scene, str(refused))
-                parked.append(Attempt(lane, scene, found, None))
-        if parked:
-            yield parked
+                found = outcomes.parked(scene, str(refused), refused.step)
+                unsent.append(Attempt(lane, scene, found, None))
+                continue
+            if course.asks or course.skipped:
+                found = self._not_sent(scene, course)
+                unsent.append(Attempt(lane, scene, found, None))
+                continue
+            scene.notices = course.notices
+            scenes.append((lane, scene, write))
+        if unsent:
+            yield unsent
         if len(scenes) == 1:
             yield [self._alone(*scenes[0], connector)]
         elif scenes:
             for came in connector.write_many([write for *_, write in scenes]):
                 yield [self._came(*scenes[at], it, connector) for at, it in came]
+
+    def _not_sent(self, scene: Scene, course: Course) -> list[Event]:
+        """The flow has to know something first, or does not want it to be sent."""
+        if course.asks is not None:
+            return [outcomes.asked(scene, course.asks)]
+        message = scene.message
+        correlation = self._application.find(Correlation, message.correlation_id)
+        if correlation is None:  # its messages are events of its own
+            raise LookupError(f"no correlation {message.correlation_id}")
+        revision, definition = self._application.configuration.current.newest(
+            message.definition_id, message.definition_revision
+        )
+        correlation.pass_over_message(
+            str(message.message_id), course.skipped, definition, revision, scene.now
+        )
+        return cast("list[Event]", correlation.collect_events())
 
     def _scene(self, lane: Lane, connector: Connector, now: datetime) -> Scene:
         message = lane.message

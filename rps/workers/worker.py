@@ -16,15 +16,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from rps.application import RemoteProcessSync
+from rps.application.actions import call
 from rps.application.connections import Connections
 from rps.connectors.transport import Transport
 from rps.garbage import seldom_collected
 from rps.projections.followed import Follower
-from rps.projections.inline import FILES, INBOUND, OUTBOUND
+from rps.projections.inline import FILES, INBOUND, OUTBOUND, QUESTIONS
 from rps.projections.views import followed_views
 from rps.workers.deliverer import Deliverer
 from rps.workers.fetcher import Fetcher
 from rps.workers.herald import Herald
+from rps.workers.inquirer import Inquirer
+from rps.workers.lanes import Heartbeat
 from rps.workers.receiver import Receiver
 from rps.workers.sweeper import Sweeper
 from rps.workers.wake import Wake
@@ -35,7 +38,6 @@ if TYPE_CHECKING:
     from rps.config import Config
     from rps.domain.delivery import Connector
     from rps.domain.remote_system import RemoteSystem
-    from rps.workers.lanes import Heartbeat
 
 log = logging.getLogger("rps.worker")
 
@@ -43,12 +45,16 @@ IDLE_SECONDS = 1.0
 CONNECTIONS = 12
 """A worker's threads hardly ever ask the database at the same time."""
 
-KINDS = ("projector", "receiver", "deliverer", "fetcher", "sweeper", "herald")
+KINDS = (
+    *("projector", "receiver", "deliverer", "inquirer", "fetcher", "sweeper"),
+    "herald",
+)
 
 CHANNELS = {
     "projector": "rps_events",
     "receiver": INBOUND,
     "deliverer": OUTBOUND,
+    "inquirer": QUESTIONS,
     "fetcher": FILES,
 }
 """Who is not named looks once in a while; nobody calls."""
@@ -130,6 +136,13 @@ def _made(
         case "herald":
             transport = Transport(config.allow_networks)
             return Herald(application, transport, clock), None
+        case "inquirer":
+            connect = _connect(application, config)
+            inquirer = Inquirer(
+                application, connect, call, clock, random.random, wake.nudge
+            )
+            stack.callback(inquirer.close)
+            return inquirer, stack.enter_context(Heartbeat(inquirer))
         case "fetcher":
             connect = _connect(application, config)
             fetcher = Fetcher(application, connect, clock, random.random, wake.nudge)

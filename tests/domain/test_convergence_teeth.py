@@ -80,7 +80,9 @@ def no_credit_for_what_was_sent(patch: Patch) -> None:
 
 
 def no_normaliser_credit(patch: Patch) -> None:
-    patch.setattr(correlation, "_normaliser", lambda _case: lambda _name, value: value)
+    patch.setattr(
+        Correlation, "_normaliser", lambda _self, _case: lambda _name, value: value
+    )
 
 
 def no_ping_back(patch: Patch) -> None:

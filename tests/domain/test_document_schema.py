@@ -26,6 +26,7 @@ VALIDATOR = Draft202012Validator(SCHEMA)
 OF_SHAPE = {
     *("wrong-type", "missing-key", "unknown-key", "bad-name", "bad-text"),
     *("unknown-word", "out-of-range", "repeated", "too-many", "too-few-members"),
+    *("step-kind", "step-map-twice"),
 }
 """Codes of problems that JSON Schema can tell; the others are about sense."""
 
@@ -64,6 +65,50 @@ FULL: dict[str, Any] = {
             "capture_when": "short=x",
             "capture_while": True,
             "ignore_changed_by": ["robot"],
+            "flows": {
+                "inbound": [
+                    {"name": "low", "skip_when": "short=y"},
+                    "map",
+                    {"name": "new", "set": {"title": "{kind}", "kind": None}},
+                    {"name": "must", "require": "titleISNOTEMPTY", "otherwise": "say"},
+                    {"name": "sort", "when": "kind=x", "call": "sorts", "into": "kind"},
+                    {
+                        "name": "rate",
+                        "call": {
+                            "action": "rates",
+                            "with": {"text": "{title}", "deep": True},
+                            "seconds": 5,
+                            "megabytes": 64,
+                        },
+                        "into": {"kind": "kind"},
+                    },
+                ],
+                "outbound": [
+                    {
+                        "name": "who",
+                        "lookup": {
+                            "table": "users",
+                            "by": "mail",
+                            "value": "{owner}",
+                            "take": "login",
+                            "at": "b",
+                        },
+                        "into": "owner",
+                        "missing": "keep",
+                    },
+                    {
+                        "name": "company",
+                        "create_if_missing": {
+                            "table": "firms",
+                            "by": "name",
+                            "value": "{k}",
+                            "with": {"name": "{k}", "size": 3},
+                        },
+                        "into": "firm",
+                    },
+                    {"name": "tell", "notify": "{short} changed"},
+                ],
+            },
             "fields": {
                 "title": {"field": "short", "truncate": 20, "format": "<{value}>"},
                 "kind": {"field": "k", "values": {"bug": "1", "wish": "2"}},

@@ -93,7 +93,8 @@ DIFFERENT: list[tuple[str, str, str]] = [
 
 
 def parked(detail: str, place: Place = AT, **more: Any) -> Fault:
-    fault = fault_of(example("message.parked", detail=detail, **more), place)
+    about = {"detail": detail, "step": "", **more}
+    fault = fault_of(example("message.parked", **about), place)
     assert fault is not None
     return fault
 

@@ -18,6 +18,7 @@ from rps.domain.events import (
     CorrelationRelinked,
     MessageRevised,
     MessageSkipped,
+    MessageTransmitted,
 )
 from rps.domain.flow import MappingRefused, outbound_entries
 
@@ -287,6 +288,41 @@ def test_a_message_with_more_in_it_loses_only_what_was_superseded() -> None:
 
 
 # --- visibility ---------------------------------------------------------------------
+
+
+def test_a_superseded_edit_that_arrived_after_all_is_not_taken_for_the_users() -> None:
+    """It was sent, no answer came, and an edit of the member's own was reported that it
+    then went over: what shows up is ours, and the member is told its own text again."""
+    record = commented(a=EDITS, b=EDITS)
+    record.shows("a", 3, entries=[said("1", "from a")])
+    (sent,) = record.record.waiting("b")
+    record.given(
+        MessageTransmitted,
+        message_id=sent.message_id,
+        member="b",
+        attempt=1,
+        delivery_id=sent.message_id,
+        operation="update",
+        record_id="b-1",
+        if_match=None,
+        fields={},
+        entry_ids=["a:1"],
+        request_sha256="",
+        status=None,
+        response="",
+        seconds=0.0,
+    )
+    record.shows("b", 3, entries=[said("a:1", "from b")]).then(
+        ConflictRecorded, ChangeAccepted, MessageSkipped
+    )
+    conflict, accepted = record.shows("b", 4, entries=[said("a:1", "from a")]).then(
+        ConflictRecorded, ChangeAccepted
+    )
+    assert (conflict.theirs, conflict.winner) == ("from a", "hub")
+    assert record.record.said["a:1"].version == 3
+    assert [e["id"] for e in accepted.messages[0]["entries"]] == ["a:1"]
+    assert accepted.messages[0]["member"] == "b"
+    record.shows("b", 5, entries=[said("a:1", "from a")]).then(ChangeIgnored)
 
 
 def test_an_entry_that_moves_to_another_journal_is_not_carried_there() -> None:

@@ -76,6 +76,7 @@ class History:
             *[self._capture] * 5,
             *[self._judge] * 5,
             *[self._deliver] * 9,
+            *[self._ask] * 2,
             self._replay,
             self._about_correlation,
             self._configure,
@@ -187,6 +188,27 @@ class History:
                 entries=self._chance.choice([[], [ENTRY]]),
             )
         )
+        return events
+
+    def _ask(self, record: str) -> list[Any]:
+        """A flow asks for the change or the message that is next; now and then nobody
+        answers."""
+        waiting = self._changes[record]
+        lane = self._lanes[(record, "zenith")]
+        about: dict[str, Any] = {"member": "acme", "sequence": 0, "message_id": ""}
+        if lane.open and self._chance.random() < 0.5:
+            about |= {"member": "zenith", "message_id": min(lane.open)}
+        elif waiting and waiting[min(waiting)] == "ready":
+            about |= {"sequence": min(waiting)}
+        else:
+            return []
+        self._serial += 1
+        about["question_id"] = str(UUID(int=self._serial))
+        events = [self._event("question.asked", record, **about)]
+        answer = self._chance.choice([{"value": "x"}, {"withdrawn": "late"}, None])
+        if answer is not None:
+            more = {"answer": answer, "answers": {"k": answer}}
+            events.append(self._event("question.answered", record, **about, **more))
         return events
 
     def _deliver(self, record: str) -> list[Any]:

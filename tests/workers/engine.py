@@ -226,7 +226,12 @@ class Engine:
             if not self._resolve() + self._retry(stories):
                 break
         else:
-            raise LookupError(f"there is always more to decide: {self.ask(PARKED)}")
+            said = [f"there is always more to decide: {self.ask(PARKED)}"]
+            for _, correlation_id in self.ask(OPEN):
+                story = self._stories[correlation_id]
+                self._look_at(story)
+                said += [f"{story.number} {story.rules}", *told(story)]
+            raise LookupError("\n".join(said))
         self._capture(e for s in stories for e in s.tell_all(self.seconds))
         self._until_quiet(stories)
 
@@ -351,6 +356,14 @@ class Engine:
             ),
             lanes=lanes,
         )
+
+
+def told(story: Story) -> Iterator[str]:
+    """What happened, for whoever has to find out why."""
+    common = ("originator_id", "timestamp", "domain", "definition", "process_event")
+    for event in story.node.log:
+        said = {k: v for k, v in vars(event).items() if v and k not in common}
+        yield f"{event.TOPIC} {said}"
 
 
 def batched(given: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -232,7 +232,7 @@ def zenith_write(workplace: Workplace, message: Message) -> Write:
         message, definition, definition.members["zenith"], workplace.now(), 0, False
     )
     claimed = ClaimedOut(message.correlation_id, "zenith", 1, interrupted=False)
-    return written(scene, Lane(claimed, [message], None, None))
+    return written(scene, Lane(claimed, [message], None, None))[0]
 
 
 def test_the_outcome_of_a_lost_lease_is_refused(workplace: Workplace) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING
 
 import pytest
-from engine import Engine
+from engine import Engine, told
 from logs import opened
 from simulation import DELIVERIES_MAX, Result
 from simulation_checks import look_over
@@ -17,9 +16,6 @@ from story import Story
 from rps.log.chain import verify
 from rps.projections.inline import VIEWS
 from rps.projections.rebuild import Rebuild
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 log = logging.getLogger(__name__)
 
@@ -83,17 +79,9 @@ def _checked(story: Story) -> Result:
             result.problems.append(f"{name} is written to again and again")
     if story.grade in "AB" and (result.lost or result.late):
         result.problems.append(f"{result.lost} lost, {result.late} late")
-    told = f"{story.grade} {story.remotes['a'].number} {story.rules}"
-    assert not result.problems, "\n".join([told, *result.problems, *_history(story)])
+    who = f"{story.grade} {story.remotes['a'].number} {story.rules}"
+    assert not result.problems, "\n".join([who, *result.problems, *told(story)])
     return result
-
-
-def _history(story: Story) -> Iterator[str]:
-    """What happened, for whoever has to find out why."""
-    common = ("originator_id", "timestamp", "domain", "definition", "process_event")
-    for event in story.node.log:
-        told = {k: v for k, v in vars(event).items() if v and k not in common}
-        yield f"{event.TOPIC} {told}"
 
 
 def _add(total: Result, one: Result) -> None:
