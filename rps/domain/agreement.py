@@ -143,8 +143,8 @@ class Member:
     with `capture_while` only as long as they match; what the people of
     `ignore_changed_by` change is not taken. `fields` and `journals` are keyed by
     shared name, `by_field`, `by_journal` and `constants` by the member's own.
-    `sent`: the shared fields it is told, `context`: those that what is written there
-    may say beside those that are written.
+    `given`: the shared fields that come from it, `sent`: those it is told, `context`:
+    those that what is written there may say beside those that are written.
     """
 
     name: str
@@ -162,6 +162,7 @@ class Member:
     constants: Mapping[str, Constant] = attribute(default_factory=dict)
     flows: Mapping[Direction, Flow] = attribute(default_factory=dict)
     sent: frozenset[str] = attribute(init=False, repr=False, compare=False)
+    given: frozenset[str] = attribute(init=False, repr=False, compare=False)
     context: frozenset[str] = attribute(init=False, repr=False, compare=False)
     ignored_people: frozenset[str] = attribute(init=False, repr=False, compare=False)
     by_field: Mapping[str, FieldMap] = attribute(init=False, repr=False, compare=False)
@@ -181,6 +182,13 @@ class Member:
         outbound = self.flows.get("outbound")
         read = outbound.reads if outbound else frozenset()
         object.__setattr__(self, "sent", frozenset(self.fields) | asked | read)
+        inbound = self.flows.get("inbound")
+        made = (
+            (name for scope, name in inbound.targets if scope == "shared")
+            if inbound
+            else ()
+        )
+        object.__setattr__(self, "given", frozenset(self.fields).union(made))
         if outbound:
             own = {name: each.field for name, each in self.fields.items()}
             asked |= outbound.asks_about(own)

@@ -14,6 +14,7 @@ from rps.domain.map_scan import constants_are_sound, map_is_sound
 from rps.domain.name_scan import name_is_free
 from rps.domain.problem import pointer, shown
 from rps.domain.reach_scan import members_are_reached
+from rps.domain.step_scan import flows_are_sound
 from rps.domain.visibility import leaks
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def scan(definition: Definition, found: Findings) -> None:
             if each.shared in definition.fields:
                 map_is_sound(each, member, definition, found)
         constants_are_sound(member, definition, found)
+        flows_are_sound(member, definition, found)
         for journal in member.journals.values():
             _journal_does_not_leak(journal, member, definition, found)
     _members_are_apart(definition, found)
@@ -221,7 +223,7 @@ def _capture_unsure(member: Member, found: Findings) -> bool:
 def _everything_arrives(definition: Definition, found: Findings) -> None:
     members = definition.members.values()
     for name in definition.fields:
-        mapping = [m for m in members if name in m.fields]
+        mapping = [m for m in members if name in m.given]
         told = [m for m in members if name in m.sent]
         _arrives("field", name, (mapping, told), definition, found)
     for name in definition.journals:
@@ -246,7 +248,7 @@ def _arrives(
     targets = [member for member in told if member.takes_values]
     if not mapping:
         code, cause = "unmapped", "no member maps it"
-    elif len({member.name for member in told}) == 1:
+    elif len({member.name for member in (*mapping, *told)}) == 1:
         code, cause = "mapped-once", f"only {shown(mapping[0].name)} maps it"
     elif not sources:
         code, cause = "not-captured", "no member that maps it captures values"
