@@ -121,7 +121,7 @@ def _limit(megabytes: int, seconds: int) -> None:
     )
     most = taken + megabytes * 1_000_000
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds + 1, seconds + 1))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds + 1, seconds + 3))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

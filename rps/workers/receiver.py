@@ -9,7 +9,7 @@ from uuid import UUID
 from eventsourcing.persistence import IntegrityError
 
 from rps.domain.between_nodes import is_judged_at_once
-from rps.domain.events import ChangeFailed
+from rps.domain.events import ChangeFailed, QuestionAsked
 from rps.log.append import NEXT, Append, Appended, Fence, LaneHeld, LeaseLost
 from rps.workers.inbound import Reader
 from rps.workers.lanes import Heartbeat, Lanes
@@ -27,6 +27,8 @@ APPEND_MAX = 250
 """Events appended at once, or those of one correlation: others wait meanwhile."""
 PAUSE_SECONDS = 0.05
 IDLE_SECONDS = 1.0
+STOPPING = (ChangeFailed, QuestionAsked)
+"""What comes behind such a change waits with it."""
 
 
 _uuid = lru_cache(maxsize=4096)(UUID)
@@ -105,7 +107,7 @@ class Receiver:
                 _uuid(captured.definition), captured.revision
             )
             correlation.judge(captured, sequence, definition, revision, self._clock())
-            if isinstance(correlation.pending_events[-1], ChangeFailed):
+            if isinstance(correlation.pending_events[-1], STOPPING):
                 return
 
     def _moved(
