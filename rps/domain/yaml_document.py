@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
-from rps.domain.document import NODES_MAX, parse
+from rps.domain.document import BY_NAME, NODES_MAX, parse
 from rps.domain.problem import DefinitionRefused, Problem, pointer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
     from rps.domain.agreement import Definition
 
@@ -169,10 +169,10 @@ def line_of(source: str, place: str) -> Position | None:
     a JSON pointer into its document; what is not written there itself stands in
     `common`, else at what would hold it. None where there is no source."""
     places = _places_of(source)
+    place = _written_as(place, places)
     while places:
-        for each in (place, _in_common(place)):
-            if each in places:
-                return places[each].key
+        if place in places:
+            return places[place].key
         place = place.rpartition("/")[0]
     return None
 
@@ -189,11 +189,16 @@ def placed_in(source: str, problems: Iterable[Problem]) -> tuple[PlacedProblem, 
     return tuple(found)
 
 
-def _in_common(place: str) -> str:
-    """Where a member's part would stand if all members had it in common."""
-    parts = place.split("/", 3)
-    is_inside = len(parts) > 3 and parts[1] == "members"  # noqa: PLR2004 - /members/x/y
-    return f"/common/{parts[3]}" if is_inside else place
+def _written_as(place: str, places: Mapping[str, Placed]) -> str:
+    """Where what a member has is written: in `common`, if it does not say so itself."""
+    match place.split("/"):
+        case ["", "members", member, key, *inside]:
+            named = inside[:1] if key in BY_NAME else []
+            own = "/".join(["", "members", member, key, *named])
+            common = "/".join(["", "common", key, *named])
+            if own not in places and common in places:
+                return "/".join(["", "common", key, *inside])
+    return place
 
 
 @lru_cache(SOURCES_REMEMBERED)

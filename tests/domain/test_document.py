@@ -289,6 +289,38 @@ def test_a_field_needs_a_way_from_one_member_to_another(
         assert told(document) == expected
 
 
+@pytest.mark.parametrize(
+    ("ways", "code"),
+    [
+        ((["delete"], ["update"], ["delete"], []), "journal-not-captured"),
+        ((["update"], ["delete"], ["update"], ["delete"]), "journal-not-delivered"),
+        ((["update"], ["update"], ["delete"], []), "journal-goes-nowhere"),
+    ],
+)
+def test_a_journal_needs_a_way_from_one_member_to_another(
+    ways: tuple[list[str], ...], code: str
+) -> None:
+    document = small()
+    document["fields"] = {}
+    document["journals"] = {"comments": {"visibility": "public"}}
+    for name, index in (("acme", 0), ("globex", 2)):
+        document["members"][name] |= {
+            "capture": ways[index],
+            "deliver": ways[index + 1],
+            "fields": {},
+            "journals": {"comments": "comments"},
+        }
+
+    assert told(document) == [("/journals/comments", code)]
+
+
+def test_a_journal_mapped_by_one_member_goes_nowhere() -> None:
+    document = example()
+    del document["members"]["globex"]["journals"]["work_notes"]
+
+    assert told(document) == [("/journals/work_notes", "journal-mapped-once")]
+
+
 def test_a_field_mapped_by_one_member_goes_nowhere() -> None:
     document = example()
     del document["members"]["globex"]["fields"]["due"]
