@@ -67,8 +67,10 @@ def look_round(definition: Definition, standing: Standing, found: Findings) -> N
         facts = standing.systems.get(member.system)
         if facts is None:
             cause = f"there is no remote system {shown(member.system)} here"
-            remedy = f"{found.instead_of(member.system, standing.systems)}, or rps"
-            remedy += " system add"
+            remedy = "register it: rps system add"
+            if standing.systems:
+                known = found.instead_of(member.system, standing.systems)
+                remedy = f"{known}; or {remedy}"
             found.add("system-unregistered", _system(member), cause, remedy)
             continue
         _system_takes_part(member, facts, found)
