@@ -223,7 +223,8 @@ class Member:
 @dataclass(frozen=True, slots=True)
 class Definition:
     """What a document says, with every default filled in. `conditions` are those of
-    the members that have one."""
+    the members that have one; `attachments_kept_days` is how long the bytes of files
+    stay after the last message with them, None: for ever."""
 
     process_event: str
     domain: str
@@ -232,6 +233,7 @@ class Definition:
     journals: Mapping[str, SharedJournal]
     members: Mapping[str, Member]
     attachments: SharedAttachments | None = None
+    attachments_kept_days: int | None = None
     conditions: Mapping[str, Condition] = attribute(
         init=False, repr=False, compare=False
     )
@@ -269,4 +271,6 @@ class Definition:
         }
         if self.attachments is not None:
             document["attachments"] = self.attachments.to_document()
+        if self.attachments_kept_days is not None:
+            document["retention"] = {"attachments": f"{self.attachments_kept_days} d"}
         return document

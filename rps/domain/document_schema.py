@@ -57,6 +57,14 @@ def schema() -> Schema:
                 "visibility",
             ),
             "attachments": _mapping(_attachments(), "journal"),
+            "retention": _mapping(
+                {
+                    "attachments": _text(
+                        document.DAYS,
+                        "how long the bytes of a file stay after the last message",
+                    )
+                }
+            ),
             "member": _mapping(_member()),
             "field_map": _mapping(_field_map(), "field"),
             "journal_map": _mapping(_journal_map(), "journal"),
@@ -85,6 +93,7 @@ def _definition() -> Schema:
             "comments and work notes",
         ),
         "attachments": {"$ref": "#/$defs/attachments"},
+        "retention": {"$ref": "#/$defs/retention"},
         "common": {**member, "description": "what all members say, said once"},
         "members": {
             **_named(

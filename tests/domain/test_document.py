@@ -92,6 +92,16 @@ def test_a_definition_cannot_be_changed() -> None:
         definition.members["x"] = definition.members["acme"]  # type: ignore[index]
 
 
+def test_files_are_kept_for_so_many_days_where_there_are_files() -> None:
+    document = example() | {"retention": {"attachments": "90 d"}}
+    definition = parse(document)
+    assert definition.attachments_kept_days == 90
+    assert definition.to_document()["retention"] == {"attachments": "90 d"}
+
+    del document["attachments"]
+    assert told(document) == [("/retention/attachments", "retention-unused")]
+
+
 def test_hub_wins_is_another_word_for_local_wins() -> None:
     document = changed("/fields/due/policy", "hub wins")
 
@@ -102,6 +112,11 @@ PRIORITY = "/members/acme/fields/priority"
 TABLE = {"critical": "1", "high": "2", "moderate": "3", "low": "4"}
 
 SHAPES = [
+    ("/retention", [], [("/retention", "wrong-type")]),
+    ("/retention", {"processed": "1 d"}, [("/retention/processed", "unknown-key")]),
+    ("/retention", {"attachments": 90}, [("/retention/attachments", "wrong-type")]),
+    ("/retention", {"attachments": "0 d"}, [("/retention/attachments", "bad-text")]),
+    ("/retention", {"attachments": "9 w"}, [("/retention/attachments", "bad-text")]),
     ("/process_event", "-x", [("/process_event", "bad-text")]),
     ("/process_event", "x" * 81, [("/process_event", "bad-text")]),
     ("/process_event", "x\n", [("/process_event", "bad-text")]),

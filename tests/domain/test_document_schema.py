@@ -47,6 +47,7 @@ FULL: dict[str, Any] = {
         "extensions": ["png"],
         "deletion": True,
     },
+    "retention": {"attachments": "90 d"},
     "common": {
         "table": "ticket",
         "journals": {"comments": "comments"},
@@ -145,6 +146,7 @@ KEYS = {
     "field": document.FIELD_KEYS,
     "journal": document.JOURNAL_KEYS,
     "attachments": document.ATTACHMENTS_KEYS,
+    "retention": document.RETENTION_KEYS,
     "member": document.MEMBER_KEYS,
     "field_map": document.FIELD_MAP_KEYS,
     "journal_map": document.JOURNAL_MAP_KEYS,

@@ -233,7 +233,11 @@ def test_a_document_is_scanned_without_being_kept(node: Node) -> None:
     node.call("PUT", PATH, DOCUMENT)
     tag = node.call("GET", PATH).headers["ETag"]
 
-    wrong = scan(node, raw=b"fields: 1\nmembers: {a: {}, b: {table: t}}", Content_Type="application/yaml")
+    wrong = scan(
+        node,
+        raw=b"fields: 1\nmembers: {a: {}, b: {table: t}}",
+        Content_Type="application/yaml",
+    )
     good = scan(node, body=DOCUMENT)
 
     assert wrong == ({"wrong-type", "missing-key"}, set())
