@@ -240,7 +240,7 @@ def test_a_document_is_scanned_without_being_kept(node: Node) -> None:
     )
     good = scan(node, body=DOCUMENT)
 
-    assert wrong == ({"wrong-type", "missing-key"}, set())
+    assert wrong == ({"wrong-type", "missing-key", "maps-nothing"}, set())
     assert good == (set(), {"both-create", "system-unregistered"})
     assert node.call("GET", PATH).headers["ETag"] == tag
     assert node.call("POST", "/v1/definitions/other/scan").status == 404
