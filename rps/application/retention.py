@@ -38,8 +38,7 @@ AND NOT EXISTS (
     LEFT JOIN unnest(%(definitions)s::uuid[], %(before)s::timestamptz[])
          AS k(definition, before) ON k.definition = q.definition
     WHERE (f.domain, f.sha256) = (b.domain, b.sha256)
-      AND (k.before IS NULL OR q.status NOT IN ('processed', 'skipped')
-           OR q.settled_at IS NULL OR q.settled_at >= k.before)
+      AND (k.before IS NULL OR q.settled_at IS NULL OR q.settled_at >= k.before)
 )
 """
 OLD = f"SELECT b.domain, b.sha256 FROM blobs b WHERE {_DONE} LIMIT %(most)s"  # noqa: S608 - constants

@@ -61,6 +61,13 @@ def test_a_place_is_found_in_its_text_or_at_what_would_hold_it(
     assert found.line == line
 
 
+def test_a_member_with_maps_of_its_own_has_the_common_ones_beside_them() -> None:
+    source = SOURCE.replace("{title: summary}", "{state: status}")
+    found = line_of(source, "/members/b/fields/title/truncate")
+    assert found is not None
+    assert found.line == 12
+
+
 @pytest.mark.parametrize("source", ["", "a: [", "a: &x 1\nb: *x\n"])
 def test_there_is_no_line_where_there_is_no_readable_source(source: str) -> None:
     assert line_of(source, "/fields/title") is None

@@ -81,6 +81,29 @@ def test_a_file_that_a_message_still_carries_stays(desk: Desk) -> None:
     assert blobs(desk) == 1
 
 
+def test_the_last_message_counts_and_not_when_the_file_came(desk: Desk) -> None:
+    delivered(desk)
+    desk.ask("UPDATE blobs SET made_at = made_at - interval '100 days' RETURNING 1")
+    retention = Retention(desk.application)
+
+    assert retention.work(later(desk, MOMENT)) == 0
+    assert retention.work(later(desk, DAYS + MOMENT)) == 1
+
+
+def test_a_file_stays_where_another_definition_lets_nothing_go(desk: Desk) -> None:
+    other: dict[str, Any] = deepcopy(DEFINITION)
+    other["process_event"] = "problem.shared"
+    other["attachments"] = {"journal": "comments"}
+    for name, table in (("acme", "problem"), ("zenith", "defect")):
+        other["members"][name]["table"] = table
+    desk.application.apply_definition(other, "tester", desk.now())
+    delivered(desk)
+    delivered(desk, record_id="P1", table="problem")
+    assert desk.written() == [["shot.png"], ["shot.png"]]
+
+    assert Retention(desk.application).work(later(desk, DAYS + MOMENT)) == 0
+
+
 def test_a_file_that_nobody_offered_yet_stays(desk: Desk) -> None:
     writing = desk.application.blobs.begin("top", "0" * 64, 3)
     assert writing is not None
