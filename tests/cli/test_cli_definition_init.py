@@ -61,7 +61,7 @@ def choices(draw: st.DrawFn) -> Choices:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(choices())
 def test_every_choice_makes_a_definition_that_says_what_was_chosen(
     chosen: Choices,
