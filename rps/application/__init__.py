@@ -16,6 +16,7 @@ from rps.application.blobs import Blobs
 from rps.application.capture import Intake
 from rps.application.configuration import ConfigurationReader
 from rps.domain.account import Account
+from rps.domain.definition_story import Story
 from rps.domain.document import parse
 from rps.domain.process_sync_definition import ProcessSyncDefinition
 from rps.domain.remote_system import ConnectorFixed, RemoteSystem
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from eventsourcing.utils import Environment
 
     from rps.domain.aggregate import Aggregate
+    from rps.domain.agreement import Definition
 
 A = TypeVar("A", bound="Aggregate")
 
@@ -185,42 +187,70 @@ class RemoteProcessSync(Application[UUID]):
         raise Contended(f"{kind.__name__} {aggregate_id} keeps changing; try again")
 
     def draft_definition(
-        self, document: object, actor: str, now: datetime
+        self, document: object, actor: str, now: datetime, source: str = ""
     ) -> ProcessSyncDefinition:
-        """Check a document and keep it as the draft; raises DefinitionRefused."""
+        """Check a document and keep it as the draft, with the text it was written as;
+        raises DefinitionRefused."""
         definition = parse(document)
         aggregate_id = ProcessSyncDefinition.id_of(
             definition.domain, definition.process_event
         )
         aggregate = self.find(ProcessSyncDefinition, aggregate_id)
         if aggregate is None:
-            aggregate = ProcessSyncDefinition.drafted(definition, actor, now)
+            aggregate = ProcessSyncDefinition.drafted(definition, actor, now, source)
         else:
-            aggregate.draft(definition, actor, now)
+            aggregate.draft(definition, actor, now, source)
         self.save(aggregate)
         return aggregate
 
     def publish_definition(
         self, aggregate: ProcessSyncDefinition, actor: str, now: datetime
     ) -> ProcessSyncDefinition:
-        """Put a draft in force; raises DefinitionRefused where it would loop."""
-        others = [
-            definition
-            for definition in self.configuration.refresh().in_force(aggregate.domain)
-            if definition.process_event != aggregate.process_event
-        ]
-        aggregate.publish(others, actor, now)
+        """Put a draft in force; DefinitionRefused where it does not go with others."""
+        aggregate.publish(self.others_in_force(aggregate), actor, now)
         self.save(aggregate)
         return aggregate
 
     def apply_definition(
-        self, document: object, actor: str, now: datetime
+        self, document: object, actor: str, now: datetime, source: str = ""
     ) -> tuple[ProcessSyncDefinition, bool]:
         """Draft and publish; False where that document was in force already."""
-        aggregate = self.draft_definition(document, actor, now)
+        aggregate = self.draft_definition(document, actor, now, source)
         before = aggregate.revision
         self.publish_definition(aggregate, actor, now)
         return aggregate, aggregate.revision != before
+
+    def roll_back_definition(
+        self,
+        aggregate: ProcessSyncDefinition,
+        revision: int | None,
+        reason: str,
+        actor: str,
+        now: datetime,
+    ) -> ProcessSyncDefinition:
+        """Put an earlier revision in force again, as the next. None: the one before, or
+        the last one of what is retired. Raises RevisionUnknown, DefinitionRefused."""
+        story = self.definition_story(aggregate.id)
+        if revision is None and not aggregate.retired:
+            to = story.before(aggregate.revision)
+        else:
+            to = story.revision(revision or aggregate.revision)
+        others = self.others_in_force(aggregate)
+        aggregate.roll_back(to, others, reason, actor, now)
+        self.save(aggregate)
+        return aggregate
+
+    def definition_story(self, definition_id: UUID) -> Story:
+        """What happened to a definition, and every revision of it."""
+        return Story(cast("Any", self.events.get(definition_id)))
+
+    def others_in_force(self, aggregate: ProcessSyncDefinition) -> list[Definition]:
+        """The definitions published beside this one."""
+        return [
+            definition
+            for definition in self.configuration.refresh().in_force(aggregate.domain)
+            if definition.process_event != aggregate.process_event
+        ]
 
     def register_system(
         self,

@@ -44,7 +44,7 @@ WHERE status IN ('ready', 'uncertain') AND domain <> '' GROUP BY domain, system
 """
 STALE = """
 SELECT 'receiver' AS kind, count(*) AS stale FROM inbound_queue
-WHERE status = 'ready' AND domain <> ''
+WHERE status = 'ready' AND domain <> '' AND NOT waits
   AND captured_at < now() - %(seconds)s * interval '1 second'
 """
 SECRETS = "SELECT domain, name FROM secrets"

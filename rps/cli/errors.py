@@ -21,6 +21,7 @@ from rps.cli.terminal import Exit, Failure
 from rps.config import ConfigurationError
 from rps.connectors.signature import SecretUnusable
 from rps.domain.account import RoleUnknown, TooManyTokens
+from rps.domain.definition_story import RevisionUnknown
 from rps.domain.process_sync_definition import NothingToPublish
 from rps.domain.remote_system import ConnectorFixed, RemoteSystemDisabled
 from rps.domain.replay import ReplayEnded
@@ -59,6 +60,7 @@ ENDINGS: tuple[tuple[type[Exception], Exit, str], ...] = (
         Exit.FAILED,
         "{error} is disabled: activate it first (rps system activate {error})",
     ),
+    (RevisionUnknown, Exit.NOT_FOUND, "{error}"),
     (NothingToPublish, Exit.FAILED, "{error} has no draft to publish"),
     (Contended, Exit.FAILED, "{error}"),
     (MigrationError, Exit.FAILED, "{error}"),

@@ -248,7 +248,8 @@ class Member:
 class Definition:
     """What a document says, with every default filled in. `conditions` are those of
     the members that have one, `step_conditions` those of the steps of a member's flow,
-    by place and key."""
+    by place and key; `attachments_kept_days` is how long the bytes of files stay after
+    the last message with them, None: for ever."""
 
     process_event: str
     domain: str
@@ -257,6 +258,7 @@ class Definition:
     journals: Mapping[str, SharedJournal]
     members: Mapping[str, Member]
     attachments: SharedAttachments | None = None
+    attachments_kept_days: int | None = None
     conditions: Mapping[str, Condition] = attribute(
         init=False, repr=False, compare=False
     )
@@ -321,4 +323,6 @@ class Definition:
         }
         if self.attachments is not None:
             document["attachments"] = self.attachments.to_document()
+        if self.attachments_kept_days is not None:
+            document["retention"] = {"attachments": f"{self.attachments_kept_days} d"}
         return document

@@ -91,6 +91,7 @@ DOMAIN = matching(
     "parts of a-z, 0-9 and - joined by '/', up to 255 characters",
 )
 EXTENSION = matching(r"[a-z0-9]{1,20}", "up to 20 of a-z and 0-9, without the dot")
+DAYS = matching(r"[1-9][0-9]{0,3} d", "a number of days, like '90 d'")
 CHOICE = visible(80)
 CONDITION = visible(LENGTH_MAX)
 OPERATION = one_of(OPERATIONS)
@@ -114,9 +115,10 @@ FORMAT = matching(
 
 DEFINITION_KEYS = (
     *("process_event", "domain", "description", "fields", "journals", "attachments"),
-    *("common", "members"),
+    *("common", "members", "retention"),
 )
 ATTACHMENTS_KEYS = ("journal", "size_max", "extensions", "deletion")
+RETENTION_KEYS = ("attachments",)
 FIELD_KEYS = ("type", "policy", "owner", "max_length", "values")
 JOURNAL_KEYS = ("visibility",)
 MEMBER_KEYS = (
@@ -218,7 +220,14 @@ def _definition(section: Section) -> Definition:
             if section.has("attachments")
             else None
         ),
+        attachments_kept_days=_kept_days(section.section("retention")),
     )
+
+
+def _kept_days(section: Section) -> int | None:
+    section.only(*RETENTION_KEYS)
+    days = section.optional_text("attachments", DAYS) or ""
+    return int(days[:-2]) if DAYS.fits(days) else None
 
 
 def _shared_attachments(section: Section) -> SharedAttachments:

@@ -57,6 +57,14 @@ def schema() -> Schema:
                 "visibility",
             ),
             "attachments": mapping(_attachments(), "journal"),
+            "retention": mapping(
+                {
+                    "attachments": text(
+                        document.DAYS,
+                        "how long the bytes of a file stay after the last message",
+                    )
+                }
+            ),
             "member": mapping(_member()),
             "field_map": mapping(_field_map(), "field"),
             "journal_map": mapping(_journal_map(), "journal"),
@@ -86,6 +94,7 @@ def _definition() -> Schema:
             "comments and work notes",
         ),
         "attachments": {"$ref": "#/$defs/attachments"},
+        "retention": {"$ref": "#/$defs/retention"},
         "common": {**member, "description": "what all members say, said once"},
         "members": {
             **named(

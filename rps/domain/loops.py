@@ -6,8 +6,9 @@ other captures as somebody's edit.
 
 The graph has the remote fields as nodes (system, table, field), and one ring for each
 shared field of each definition: a change enters a ring at a field it captures and
-leaves at a field it delivers. New records are a field of their own, since two
-definitions that create each other's records would never stop; and so are attachments.
+leaves at a field it delivers; a journal is such a field too. New records are a field of
+their own, since two definitions that create each other's records would never stop; and
+so are attachments.
 Tables are compared by the system's name alone, whatever the domain.
 """
 
@@ -107,6 +108,14 @@ def _rings(definition: Definition) -> Iterator[_Ring]:
             tuple(_node(m, shared) for m in mapping if m.captures_values),
             tuple(_written(members, shared)),
         )
+    for shared in definition.journals:
+        having = [member for member in members if shared in member.journals]
+        yield _Ring(
+            definition,
+            pointer("journals", shared),
+            tuple(_entries(m, shared) for m in having if m.captures_values),
+            tuple(_entries(m, shared) for m in having if m.takes_values),
+        )
     yield _Ring(
         definition,
         "/members",
@@ -138,6 +147,10 @@ def _written(members: Iterable[Member], shared: str) -> Iterator[Node]:
 
 def _node(member: Member, shared: str) -> Node:
     return (member.system, member.table, member.fields[shared].field)
+
+
+def _entries(member: Member, shared: str) -> Node:
+    return (member.system, member.table, member.journals[shared].journal)
 
 
 def _made_by(member: Member) -> bool:

@@ -266,6 +266,10 @@ def _arrives(
 def _attachments_arrive(definition: Definition, found: Findings) -> None:
     """Each file reaches somebody, or its people read that it does not."""
     terms = definition.attachments
+    if terms is None and definition.attachments_kept_days is not None:
+        remedy = "add 'attachments:', or leave it out"
+        place = pointer("retention", "attachments")
+        found.add("retention-unused", place, "no files are shared", remedy)
     if terms is None or found.unsure("attachments"):
         return
     place = pointer("attachments")

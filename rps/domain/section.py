@@ -324,7 +324,7 @@ class Section:
         if self._readable:
             self._found.add(code, self.place, cause, remedy)
 
-    def refuse(self, key: str, code: str, cause: str, remedy: str) -> None:
+    def refuse(self, code: str, key: str, cause: str, remedy: str) -> None:
         """The reader knows better than the words: `key` cannot be used."""
         place = self.place + pointer(key)
         self._found.broken.add(place)

@@ -98,7 +98,7 @@ def _steps(section: Section, direction: Direction) -> list[Step]:
         if each == "map":
             if MAP in steps:
                 remedy = "leave one of them out"
-                section.refuse(direction, "step-map-twice", "it maps twice", remedy)
+                section.refuse("step-map-twice", direction, "it maps twice", remedy)
             else:
                 steps.append(MAP)
         elif isinstance(each, Section):
@@ -109,7 +109,7 @@ def _steps(section: Section, direction: Direction) -> list[Step]:
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         cause = f"two steps are called {listed(sorted(twice))}"
-        section.refuse(direction, "step-name-twice", cause, "give each its own name")
+        section.refuse("step-name-twice", direction, cause, "give each its own name")
     return steps
 
 

@@ -139,6 +139,16 @@ _CONFLICT = _object(
     now=_object("mine theirs", mine={}, theirs={}),
 )
 
+_FINDING = _object(
+    "code place cause remedy",
+    code=_TEXT,
+    place=_TEXT,
+    cause=_TEXT,
+    remedy=_TEXT,
+    line={"type": ["integer", "null"]},
+    column={"type": ["integer", "null"]},
+)
+
 SCHEMAS: dict[str, Json] = {
     "Problem": _object(
         "type title status detail instance",
@@ -191,9 +201,37 @@ SCHEMAS: dict[str, Json] = {
         changed_at=_MOMENT,
         document=_ANY_OBJECT,
         published={"type": ["object", "null"]},
+        source=_TEXT,
     ),
     "Definitions": _object("definitions", definitions=_list(_of("Definition"))),
-    "Revision": _object("revision document", revision=_WHOLE, document=_ANY_OBJECT),
+    "Revision": _object(
+        "revision document source",
+        revision=_WHOLE,
+        document=_ANY_OBJECT,
+        source=_TEXT,
+    ),
+    "Revisions": _object(
+        "revisions",
+        revisions=_list(
+            _object(
+                "revision kind at actor reason rolled_back_to",
+                revision=_WHOLE,
+                kind={
+                    "type": "string",
+                    "enum": ["published", "rolled back", "retired"],
+                },
+                at=_MOMENT,
+                actor=_TEXT,
+                reason=_TEXT,
+                rolled_back_to={"type": ["integer", "null"]},
+            )
+        ),
+    ),
+    "Scan": _object(
+        "problems warnings",
+        problems=_list(_FINDING),
+        warnings=_list(_FINDING),
+    ),
     "System": _object(
         "name state fault version",
         name=_TEXT,

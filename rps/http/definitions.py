@@ -1,22 +1,36 @@
-"""Process sync definitions: drafted, published, retired, revision by revision."""
+"""Process sync definitions: drafted, published, rolled back, retired."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import ValidationError
+from marshmallow import ValidationError, fields, validate
 
+from rps.application.definition_scan import DefinitionScan, drafted
 from rps.application.operations import NotFound
 from rps.domain.document import parse
 from rps.domain.document_schema import MEDIA_TYPE, schema
 from rps.domain.name_scan import SCHEMA_NAME
 from rps.domain.problem import DefinitionRefused, Problem
 from rps.domain.process_sync_definition import ProcessSyncDefinition
+from rps.domain.yaml_document import definition_in, text_of
 from rps.http import json_body
 from rps.http.access import principal
 from rps.http.answers import answer, of
-from rps.http.inputs import Reason, body, decoded, precondition
-from rps.http.routes import CONFIGURERS, READERS, allowed, public, route
+from rps.http.inputs import (
+    Reason,
+    Shape,
+    body,
+    decoded,
+    has_body,
+    is_called,
+    precondition,
+    query,
+    raw_body,
+)
+from rps.http.routes import CONFIGURERS, OPERATORS, READERS, allowed, public, route
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +41,8 @@ if TYPE_CHECKING:
     from rps.http.parts import Parts
 
 REVISION = "<int(min=1,max=2147483647):revision>"
+REVISION_MAX = 2**31 - 1
+YAML = "application/yaml"
 LIMITS = json_body.Limits(nodes=20_000)
 DOCUMENT: Mapping[str, Any] = {
     "type": "object",
@@ -34,10 +50,19 @@ DOCUMENT: Mapping[str, Any] = {
 }
 
 
+class HowToScan(Shape):
+    reach = fields.Boolean(load_default=False)
+
+
+class RollBack(Reason):
+    revision = fields.Integer(strict=True, validate=validate.Range(1, REVISION_MAX))
+
+
 class Definitions:
     def __init__(self, parts: Parts) -> None:
         self._application = parts.application
         self._clock = parts.clock
+        self._scan = DefinitionScan(parts.application, parts.connectors)
 
     @route("GET", "/definitions", "All definitions of the domain", answer="Definitions")
     @allowed(*READERS)
@@ -79,25 +104,46 @@ class Definitions:
         "Keep a document as the draft; nothing changes until it is published",
         body=DOCUMENT,
         answer="Definition",
+        also_takes=(YAML,),
         headers=("If-Match", "If-None-Match"),
     )
     @allowed(*CONFIGURERS)
     def put_definition(self, process_event: str) -> Response:
         who, now = principal(), self._clock()
-        definition = _document(decoded(LIMITS), process_event, who.domain)
+        definition, source = posted_definition(process_event, who.domain)
         key = ProcessSyncDefinition.id_of(who.domain, process_event)
         if self._application.find(ProcessSyncDefinition, key) is None:
             precondition(None)
             made = self._application.draft_definition(
-                definition.to_document(), who.account, now
+                definition.to_document(), who.account, now, source
             )
             return _shown(made, 201)
 
         def draft(aggregate: ProcessSyncDefinition) -> None:
             precondition(aggregate)
-            aggregate.draft(definition, who.account, now)
+            aggregate.draft(definition, who.account, now, source)
 
         return _shown(self._application.change(ProcessSyncDefinition, key, draft))
+
+    @route(
+        "POST",
+        "/definitions/<process_event>/scan",
+        "All that is wrong with the draft, or with the document posted, and what gives"
+        " reason to warn; with ?reach=true its systems are asked as well",
+        body=DOCUMENT,
+        query=HowToScan(),
+        answer="Scan",
+        also_takes=(YAML,),
+    )
+    @allowed(*OPERATORS)
+    def scan_definition(self, process_event: str) -> Response:
+        reach, who = query(HowToScan())["reach"], principal()
+        if has_body():
+            read = partial(posted_definition, process_event, who.domain)
+        else:
+            read = partial(drafted, self._found(process_event))
+        scanned = self._scan.scan(read, self._clock(), reach=reach)
+        return answer(asdict(scanned))
 
     @route(
         "POST",
@@ -113,6 +159,30 @@ class Definitions:
         return _shown(
             self._application.publish_definition(
                 aggregate, principal().account, self._clock()
+            )
+        )
+
+    @route(
+        "POST",
+        "/definitions/<process_event>/rollback",
+        "Put an earlier revision in force again, as the next one: the one before, if"
+        " none is named",
+        body=RollBack(),
+        answer="Definition",
+        headers=("If-Match",),
+    )
+    @allowed(*CONFIGURERS)
+    def roll_back_definition(self, process_event: str) -> Response:
+        asked = body(RollBack())
+        aggregate = self._found(process_event)
+        precondition(aggregate)
+        return _shown(
+            self._application.roll_back_definition(
+                aggregate,
+                asked.get("revision"),
+                asked["reason"],
+                principal().account,
+                self._clock(),
             )
         )
 
@@ -138,18 +208,33 @@ class Definitions:
 
     @route(
         "GET",
+        "/definitions/<process_event>/revisions",
+        "What was put in force, rolled back and retired, when and by whom",
+        answer="Revisions",
+    )
+    @allowed(*READERS)
+    def list_revisions(self, process_event: str) -> Response:
+        story = self._application.definition_story(self._found(process_event).id)
+        return answer({"revisions": [asdict(step) for step in story.steps]})
+
+    @route(
+        "GET",
         f"/definitions/<process_event>/revisions/{REVISION}",
-        "The document of a published revision",
+        "The document of a published revision, and the text it was written as",
         answer="Revision",
     )
     @allowed(*READERS)
     def get_revision(self, process_event: str, revision: int) -> Response:
-        key = self._found(process_event).id
-        revisions = self._application.configuration.current.revisions.get(key, {})
-        if revision not in revisions:
+        story = self._application.definition_story(self._found(process_event).id)
+        if revision not in story.revisions:
             raise NotFound(f"no revision {revision}")
-        document = revisions[revision].to_document()
-        return answer({"revision": revision, "document": document})
+        return answer(
+            {
+                "revision": revision,
+                "document": story.revision(revision).document,
+                "source": story.source(revision),
+            }
+        )
 
     def _found(self, process_event: str) -> ProcessSyncDefinition:
         key = ProcessSyncDefinition.id_of(principal().domain, process_event)
@@ -159,12 +244,32 @@ class Definitions:
         return found
 
 
-def _document(posted: Any, process_event: str, domain: str) -> Definition:
-    """The definition `posted` describes; name and domain may be left to the URL and
-    the account, and must not contradict them. Raises DefinitionRefused."""
+def posted_definition(process_event: str, domain: str) -> tuple[Definition, str]:
+    """The definition of the body, JSON or YAML, and the text it is written as (of YAML
+    alone). Raises DefinitionRefused, with line and column where there are some."""
+
+    def read(document: object) -> Definition:
+        definition = parse(_beside(document, process_event, domain))
+        _agrees(definition, process_event, domain)
+        return definition
+
+    if is_called(YAML):
+        written = raw_body()
+        return definition_in(written, read), text_of(written)
+    posted = decoded(LIMITS)
     if not isinstance(posted, dict):
         raise ValidationError(["give a definition document"])
-    definition = parse({"process_event": process_event, "domain": domain, **posted})
+    return read(posted), ""
+
+
+def _beside(posted: object, process_event: str, domain: str) -> object:
+    """Name and domain may be left to the URL and the account."""
+    left = {"process_event": process_event, "domain": domain}
+    return {**left, **posted} if isinstance(posted, dict) else posted
+
+
+def _agrees(definition: Definition, process_event: str, domain: str) -> None:
+    """Raise DefinitionRefused where it contradicts the URL or the account."""
     problems = []
     if definition.process_event != process_event:
         cause = "the document is of another process event than the address"
@@ -176,7 +281,6 @@ def _document(posted: Any, process_event: str, domain: str) -> Definition:
         problems.append(Problem("other-domain", "/domain", cause, remedy))
     if problems:
         raise DefinitionRefused(tuple(problems))
-    return definition
 
 
 def _state(aggregate: ProcessSyncDefinition) -> str:
@@ -198,5 +302,9 @@ def _summary(aggregate: ProcessSyncDefinition) -> dict[str, Any]:
 
 
 def _shown(aggregate: ProcessSyncDefinition, status: int = 200) -> Response:
-    documents = {"document": aggregate.document, "published": aggregate.published}
+    documents = {
+        "document": aggregate.document,
+        "source": aggregate.source,
+        "published": aggregate.published,
+    }
     return of(aggregate, {**_summary(aggregate), **documents}, status)

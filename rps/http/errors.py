@@ -28,6 +28,7 @@ from rps.application.tokens import NotAuthenticated
 from rps.connectors.signature import SecretUnusable, SignatureRefused
 from rps.domain.account import RoleUnknown, TooManyTokens
 from rps.domain.correlation import MessageUnknown
+from rps.domain.definition_story import RevisionUnknown
 from rps.domain.problem import DefinitionRefused
 from rps.domain.process_sync_definition import NothingToPublish
 from rps.domain.remote_system import ConnectorFixed, RemoteSystemDisabled
@@ -231,6 +232,12 @@ def _nothing_to_publish(_: NothingToPublish) -> Problem:
     return Problem(409, "nothing-to-publish", title, "Put a draft first.")
 
 
+def _revision_unknown(error: RevisionUnknown) -> Problem:
+    return Problem(
+        409, "revision-unknown", "There is no such revision", f"{error}.", "/revision"
+    )
+
+
 def _role_unknown(error: RoleUnknown) -> Problem:
     return Problem(422, "role-unknown", "No such role", f"{error}.", "/roles")
 
@@ -344,6 +351,7 @@ TABLE: Table = {
     ChangeIdRepeated: _change_id_repeated,
     DefinitionRefused: _definition_refused,
     NothingToPublish: _nothing_to_publish,
+    RevisionUnknown: _revision_unknown,
     RoleUnknown: _role_unknown,
     TooManyTokens: _too_many_tokens,
     DomainPathRefused: _path_refused,

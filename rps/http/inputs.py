@@ -126,6 +126,16 @@ def decoded(limits: json_body.Limits = json_body.DEFAULT) -> Any:
     return json_body.decode(raw_body(), limits=limits)
 
 
+def has_body() -> bool:
+    """Whether the request brings anything."""
+    return bool(request.content_length or "Transfer-Encoding" in request.headers)
+
+
+def is_called(media_type: str) -> bool:
+    """Whether the body is said to be that, and not compressed."""
+    return request.mimetype == media_type and not request.content_encoding
+
+
 def body(shape: Schema) -> dict[str, Any]:
     """The body as `shape` reads it; ValidationError."""
     loaded: dict[str, Any] = shape.load(decoded())
@@ -134,7 +144,7 @@ def body(shape: Schema) -> dict[str, Any]:
 
 def optional_body(shape: Schema) -> dict[str, Any]:
     """As `body`, and an absent one is an empty object."""
-    if not request.content_length and "Transfer-Encoding" not in request.headers:
+    if not has_body():
         loaded: dict[str, Any] = shape.load({})
         return loaded
     return body(shape)

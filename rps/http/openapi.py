@@ -86,7 +86,9 @@ def _operation(rule: Rule, declared: Route, policy: Policy) -> dict[str, Any]:
     if policy.roles is not None:
         made["description"] = f"Roles: {', '.join(sorted(policy.roles))}."
     if declared.body is not None:
-        made["requestBody"] = {"content": _taken(declared.body)}
+        content = _taken(declared.body)
+        content |= {each: {"schema": declared.body} for each in declared.also_takes}
+        made["requestBody"] = {"content": content}
     return made
 
 

@@ -17,6 +17,7 @@ from rps.http.inputs import REASON_MAX, STATUSES, Page, Reason, Shape, Text, bod
 from rps.http.routes import OPERATORS, READERS, allowed, route
 from rps.log.append import LeaseLost, VersionTaken
 from rps.projections.attachment_questions import AttachmentQuestions
+from rps.projections.inquiry_questions import InquiryQuestions
 from rps.projections.queue_questions import QueueQuestions
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ _OF_THE_HEAD = (
     "head_attempts",
     "head_due_at",
     "head_files",
+    "head_asks",
     "held",
     "open_until",
     "breaker_reason",
@@ -74,6 +76,7 @@ class Queues:
         self._clock = parts.clock
         self._questions = QueueQuestions(parts.application.datastore)
         self._files = AttachmentQuestions(parts.application.datastore)
+        self._inquiries = InquiryQuestions(parts.application.datastore)
 
     @route(
         "GET",
@@ -88,7 +91,13 @@ class Queues:
         rows = self._questions.inbound(
             principal().domain, asked, after[0] if after else 0, limit + 1
         )
-        return page("entries", [_inbound(row) for row in rows], limit, ["position"])
+        for row in rows:
+            if row.pop("waits"):
+                key = row["correlation_id"], row["sequence"]
+                row["asks"] = self._inquiries.of_change(*key)
+        now = self._clock()
+        shown = [_inbound(row, now) for row in rows]
+        return page("entries", shown, limit, ["position"])
 
     @route(
         "GET",
@@ -108,6 +117,7 @@ class Queues:
         for row in rows:
             if row["head_status"] == "ready" and row["head_due_at"] is None:
                 row["head_files"] = self._files.standing(row["head_message"])
+                row["head_asks"] = self._inquiries.of_message(row["head_message"])
         shown = [_outbound(row, domain, configuration, now) for row in rows]
         return page("entries", shown, limit, ["sequence", "place"])
 
@@ -215,16 +225,33 @@ def _told(say: Callable[[], None], done: str) -> str:
     return done
 
 
-def _inbound(row: Row) -> Row:
+def _inbound(row: Row, now: datetime) -> Row:
     head, head_status = row.pop("head"), row.pop("head_status")
+    asks = row.pop("asks", None)
     if row["status"] == "error":
         row["waits_for"] = {"why": f"a person: {row['detail']}"}
     elif row["status"] == "ready" and head is not None and head < row["sequence"]:
         why = f"the change before it is {head_status}"
         row["waits_for"] = {"sequence": head, "why": why}
     elif row["status"] == "ready":
-        row["waits_for"] = {"why": "a receiver to take it"}
+        why = _asking(asks, now) or "a receiver to take it"
+        row["waits_for"] = {"why": why}
     return row
+
+
+def _asking(asks: Row | None, now: datetime) -> str:
+    """What a flow waits to be answered, "" where it asks nothing."""
+    if asks is None:
+        return ""
+    question = asks["question"]
+    of = f" of {asks['system']}" if asks["system"] else ""
+    why = f"the answer to step {shown_text(question['step'])}{of}"
+    if not asks["attempts"]:
+        return why
+    why += f": {asks['detail']}, {asks['attempts']} times asked"
+    if asks["due_at"] > now:
+        why += f", the next time at {_at(asks['due_at'])}"
+    return why
 
 
 def _outbound(
@@ -234,6 +261,7 @@ def _outbound(
     if row["status"] in OPEN and row["head_message"] is not None:
         missing = [_missing(each) for each in row.get("head_files", ())]
         why = f"its files: {'; '.join(missing)}" if missing else ""
+        why = why or _asking(row.get("head_asks"), now)
         why = why or _why(row, domain, configuration, now)
         if row["head_message"] == row["message_id"]:
             shown["waits_for"] = {"why": why}

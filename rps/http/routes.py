@@ -50,6 +50,7 @@ class Route:
     query: Schema | None = None
     answer: str = "Answer"
     media_type: str = "application/json"
+    also_takes: tuple[str, ...] = field(default=())
     headers: tuple[str, ...] = field(default=())
 
 

@@ -20,7 +20,7 @@ FILTERS: Final[Mapping[str, LiteralString]] = {
 INBOUND: LiteralString = """
 SELECT q.correlation_id, q.sequence, q."position", q.process_event, q.member, q.system,
        q.record_table AS "table", q.record_id, q.operation, q.change_id,
-       q.status::text AS status, q.detail, q.captured_at, q.settled_at,
+       q.status::text AS status, q.detail, q.captured_at, q.settled_at, q.waits,
        l.head, l.head_status::text AS head_status
 FROM inbound_queue q
 LEFT JOIN lanes l ON q.status IN ('ready', 'error')

@@ -1,14 +1,16 @@
 """The sweeper: carries out started replays, lane by lane, and treatments of problems,
-entry by entry, where others may help."""
+entry by entry, where others may help; takes files away that were kept long enough."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import tuple_row
 
 from rps.application.operations import LaneBusy, Operations
 from rps.application.problems import Treatments
+from rps.application.retention import Retention
 from rps.domain.replay import Replay
 from rps.log.append import LeaseLost
 from rps.workers.lanes import Lanes
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from rps.application import RemoteProcessSync
+
+RETENTION_EVERY = timedelta(minutes=10)
+"""Between two looks for files that were kept long enough: days do not hurry."""
 
 # Started and not ended, by the log's own account.
 STARTED = """
@@ -42,6 +47,8 @@ class Sweeper:
         self.lanes = Lanes(application, "sweeper")
         self._operations = Operations(application, self.lanes)
         self._treatments = Treatments(application, self._operations)
+        self._retention = Retention(application)
+        self._retention_at = clock()
 
     def work(self) -> int:
         """Make what messages of started replays can be made now, and tell entries of
@@ -49,7 +56,17 @@ class Sweeper:
         made = 0
         for replay_id in self._started():
             made += self._carry_out(replay_id)
-        return made + self._treatments.work(self._clock)
+        return made + self._treatments.work(self._clock) + self._taken_away()
+
+    def _taken_away(self) -> int:
+        """Files removed; the next look is soon where there may be more."""
+        now = self._clock()
+        if now < self._retention_at:
+            return 0
+        removed = self._retention.work(now)
+        if not removed:
+            self._retention_at = now + RETENTION_EVERY
+        return removed
 
     def _carry_out(self, replay_id: UUID) -> int:
         replay = self._application.find(Replay, replay_id)

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from shared_tickets import DOCUMENT
 
-from rps.cli.yaml_document import read_document
 from rps.domain.problem import DefinitionRefused
+from rps.domain.yaml_document import read_document
 
 if TYPE_CHECKING:
     from pathlib import Path

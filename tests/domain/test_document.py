@@ -92,6 +92,16 @@ def test_a_definition_cannot_be_changed() -> None:
         definition.members["x"] = definition.members["acme"]  # type: ignore[index]
 
 
+def test_files_are_kept_for_so_many_days_where_there_are_files() -> None:
+    document = example() | {"retention": {"attachments": "90 d"}}
+    definition = parse(document)
+    assert definition.attachments_kept_days == 90
+    assert definition.to_document()["retention"] == {"attachments": "90 d"}
+
+    del document["attachments"]
+    assert told(document) == [("/retention/attachments", "retention-unused")]
+
+
 def test_hub_wins_is_another_word_for_local_wins() -> None:
     document = changed("/fields/due/policy", "hub wins")
 
@@ -102,6 +112,11 @@ PRIORITY = "/members/acme/fields/priority"
 TABLE = {"critical": "1", "high": "2", "moderate": "3", "low": "4"}
 
 SHAPES = [
+    ("/retention", [], [("/retention", "wrong-type")]),
+    ("/retention", {"processed": "1 d"}, [("/retention/processed", "unknown-key")]),
+    ("/retention", {"attachments": 90}, [("/retention/attachments", "wrong-type")]),
+    ("/retention", {"attachments": "0 d"}, [("/retention/attachments", "bad-text")]),
+    ("/retention", {"attachments": "9 w"}, [("/retention/attachments", "bad-text")]),
     ("/process_event", "-x", [("/process_event", "bad-text")]),
     ("/process_event", "x" * 81, [("/process_event", "bad-text")]),
     ("/process_event", "x\n", [("/process_event", "bad-text")]),
@@ -287,6 +302,38 @@ def test_a_field_needs_a_way_from_one_member_to_another(
         assert told(document) == [("/fields/title", expected)]
     else:
         assert told(document) == expected
+
+
+@pytest.mark.parametrize(
+    ("ways", "code"),
+    [
+        ((["delete"], ["update"], ["delete"], []), "journal-not-captured"),
+        ((["update"], ["delete"], ["update"], ["delete"]), "journal-not-delivered"),
+        ((["update"], ["update"], ["delete"], []), "journal-goes-nowhere"),
+    ],
+)
+def test_a_journal_needs_a_way_from_one_member_to_another(
+    ways: tuple[list[str], ...], code: str
+) -> None:
+    document = small()
+    document["fields"] = {}
+    document["journals"] = {"comments": {"visibility": "public"}}
+    for name, index in (("acme", 0), ("globex", 2)):
+        document["members"][name] |= {
+            "capture": ways[index],
+            "deliver": ways[index + 1],
+            "fields": {},
+            "journals": {"comments": "comments"},
+        }
+
+    assert told(document) == [("/journals/comments", code)]
+
+
+def test_a_journal_mapped_by_one_member_goes_nowhere() -> None:
+    document = example()
+    del document["members"]["globex"]["journals"]["work_notes"]
+
+    assert told(document) == [("/journals/work_notes", "journal-mapped-once")]
 
 
 def test_a_field_mapped_by_one_member_goes_nowhere() -> None:

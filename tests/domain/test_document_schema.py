@@ -48,6 +48,7 @@ FULL: dict[str, Any] = {
         "extensions": ["png"],
         "deletion": True,
     },
+    "retention": {"attachments": "90 d"},
     "common": {
         "table": "ticket",
         "journals": {"comments": "comments"},
@@ -71,7 +72,12 @@ FULL: dict[str, Any] = {
                     "map",
                     {"name": "new", "set": {"title": "{kind}", "kind": None}},
                     {"name": "must", "require": "titleISNOTEMPTY", "otherwise": "say"},
-                    {"name": "sort", "when": "kind=x", "call": "sorts", "into": "kind"},
+                    {
+                        "name": "sort",
+                        "when": "kind=bug",
+                        "call": "sorts",
+                        "into": "kind",
+                    },
                     {
                         "name": "rate",
                         "call": {
@@ -190,6 +196,7 @@ KEYS = {
     "field": document.FIELD_KEYS,
     "journal": document.JOURNAL_KEYS,
     "attachments": document.ATTACHMENTS_KEYS,
+    "retention": document.RETENTION_KEYS,
     "member": document.MEMBER_KEYS,
     "field_map": document.FIELD_MAP_KEYS,
     "journal_map": document.JOURNAL_MAP_KEYS,

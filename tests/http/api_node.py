@@ -15,6 +15,7 @@ from rps.application.tokens import mint
 from rps.domain import events
 from rps.domain.account import ROLES
 from rps.domain.correlation import Correlation
+from rps.domain.delivery import Capabilities
 from rps.http import Parts, create_app
 from rps.workers.lanes import Lanes
 from rps.workers.receiver import Receiver
@@ -55,8 +56,13 @@ class RemoteSide:
 
     def __init__(self) -> None:
         self.says = (True, "pong")
+        self.asked = 0
+        self.capabilities = Capabilities(
+            dedupe=True, conditional_write=True, read_back=True
+        )
 
     def check(self) -> tuple[bool, str]:
+        self.asked += 1
         return self.says
 
 

@@ -86,8 +86,11 @@ def test_a_document_of_another_name_or_domain_is_refused(node: Node) -> None:
     wrong = {**DOCUMENT, "process_event": "other", "domain": "top/acme"}
     answered = node.call("PUT", PATH, wrong)
     assert answered.status == 422
-    places = [problem["place"] for problem in answered.json["problems"]]
-    assert places == ["/process_event", "/domain"]
+    problems = answered.json["problems"]
+    assert [(problem["code"], problem["place"]) for problem in problems] == [
+        ("other-name", "/process_event"),
+        ("other-domain", "/domain"),
+    ]
 
 
 def test_two_definitions_that_would_loop_are_not_both_published(sharing: Node) -> None:

@@ -141,6 +141,7 @@ FIELDS: dict[str, Any] = {
     "retry_at": "2026-01-02T03:04:35+00:00",
     "revision": 2,
     "role": "operator",
+    "rolled_back_to": 1,
     "seconds": 0.25,
     "seen": [{"id": "acme:att1", "as": "att1", "sha256": "2" * 64}],
     "selector": {"system": "zenith"},

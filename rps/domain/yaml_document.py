@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
+from rps.domain.document import BY_NAME, NODES_MAX, parse
 from rps.domain.problem import DefinitionRefused, Problem, pointer
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+
+    from rps.domain.agreement import Definition
 
 BYTES_MAX = 1024 * 1024
 PLACED_MAX = 50_000
+NODES_READ_MAX = 2 * NODES_MAX + 1
+"""Each value of a mapping has its key beside it."""
+
+SOURCES_REMEMBERED = 16
 
 _MARK = re.compile(r"line (\d+), column (\d+)")
 _OF_KEYS = ("unknown-key", "bad-name", "unknown-field", "unknown-journal")
@@ -33,6 +41,14 @@ class Placed(NamedTuple):
 
     key: Position
     value: Position
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedProblem(Problem):
+    """A problem of a text: None where no line can be told."""
+
+    line: int | None = None
+    column: int | None = None
 
 
 @dataclass(slots=True)
@@ -57,6 +73,19 @@ class Located:
         at_value = is_whole and problem.code not in _OF_KEYS
         return placed.value if at_value else placed.key
 
+    def placed(self, problems: Iterable[Problem]) -> tuple[PlacedProblem, ...]:
+        """The problems with line and column, in the order of the text."""
+        found = [self._placed(each) for each in problems]
+        found.sort(key=lambda each: (each.line or 0, each.column or 0))
+        return tuple(found)
+
+    def _placed(self, each: Problem) -> PlacedProblem:
+        position = self.position(each)
+        line, column = position or (None, None)
+        # in a text the place of what is no YAML is its line, told already
+        place = each.place if each.place.startswith("/") else ""
+        return PlacedProblem(each.code, place, each.cause, each.remedy, line, column)
+
 
 class _Loader(yaml.SafeLoader):
     """Refuses what YAML would take silently: a key twice, aliases that multiply."""
@@ -64,6 +93,7 @@ class _Loader(yaml.SafeLoader):
     def __init__(self, stream: Any) -> None:
         super().__init__(stream)
         self.problems: list[Problem] = []
+        self._composed = 0
 
     def construct_mapping(
         self, node: yaml.MappingNode, deep: bool = False
@@ -92,6 +122,12 @@ class _Loader(yaml.SafeLoader):
             event = self.peek_event()  # type: ignore[no-untyped-call]
             cause, remedy = "aliases (*name) are not read", "Write it out."
             raise DefinitionRefused((_problem("alias", event, cause, remedy),))
+        self._composed += 1
+        if self._composed > NODES_READ_MAX:
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            cause = f"the document has more than {NODES_MAX} values"
+            remedy = "split it into several definitions"
+            raise DefinitionRefused((_problem("too-large", event, cause, remedy),))
         return super().compose_node(parent, index)
 
 
@@ -101,6 +137,78 @@ def read_document(text: bytes) -> Any:
     if located.problems:
         raise DefinitionRefused(located.problems)
     return located.document
+
+
+def definition_in(
+    text: bytes, read: Callable[[object], Definition] = parse
+) -> Definition:
+    """The definition written in `text`, as `read` reads its document. Raises
+    DefinitionRefused with PlacedProblems: all that is wrong with the YAML and with what
+    it says."""
+    located = Located(None)
+    problems: list[Problem] = []
+    try:
+        located = read_located(text)
+        problems += located.problems
+        definition = read(located.document)
+    except DefinitionRefused as refused:
+        problems += refused.problems
+    if problems:
+        raise DefinitionRefused(located.placed(problems))
+    return definition
+
+
+def text_of(written: bytes) -> str:
+    """The text as it can be kept; YAML is UTF-8, or UTF-16 with a mark in front."""
+    is_wide = written[:2] in (b"\xff\xfe", b"\xfe\xff")
+    return written.decode("utf-16" if is_wide else "utf-8")
+
+
+def line_of(source: str, place: str) -> Position | None:
+    """Where in a definition's `source` (YAML, "" if none was kept) the `place` stands,
+    a JSON pointer into its document; what is not written there itself stands in
+    `common`, else at what would hold it. None where there is no source."""
+    places = _places_of(source)
+    place = _written_as(place, places)
+    while places:
+        if place in places:
+            return places[place].key
+        place = place.rpartition("/")[0]
+    return None
+
+
+def placed_in(source: str, problems: Iterable[Problem]) -> tuple[PlacedProblem, ...]:
+    """The problems of a definition with where they stand in its `source`, in order."""
+    found = []
+    for each in problems:
+        line, column = line_of(source, each.place) or (None, None)
+        found.append(
+            PlacedProblem(each.code, each.place, each.cause, each.remedy, line, column)
+        )
+    found.sort(key=lambda each: (each.line or 0, each.column or 0))
+    return tuple(found)
+
+
+def _written_as(place: str, places: Mapping[str, Placed]) -> str:
+    """Where what a member has is written: in `common`, if it does not say so itself."""
+    match place.split("/"):
+        case ["", "members", member, key, *inside]:
+            named = inside[:1] if key in BY_NAME else []
+            own = "/".join(["", "members", member, key, *named])
+            common = "/".join(["", "common", key, *named])
+            if own not in places and common in places:
+                return "/".join(["", "common", key, *inside])
+    return place
+
+
+@lru_cache(SOURCES_REMEMBERED)
+def _places_of(source: str) -> dict[str, Placed]:
+    if not source:
+        return {}
+    try:
+        return read_located(source.encode()).places
+    except DefinitionRefused:  # kept by a version that read more
+        return {}
 
 
 def read_located(text: bytes) -> Located:

@@ -1,0 +1,1 @@
+"""Definitions that are ready to be changed; `rps definition init` begins with them."""
