@@ -48,11 +48,18 @@ from rps.domain.delivery import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from rps.connectors.push import Wire
     from rps.connectors.transport import Said
-    from rps.domain.delivery import Fetched, Outcome, Reading, Settlement, Write
+    from rps.domain.delivery import (
+        ChangesRead,
+        Fetched,
+        Outcome,
+        Reading,
+        Settlement,
+        Write,
+    )
 
 PROTOCOL = 1
 BATCH = 100
@@ -215,6 +222,13 @@ class NodeConnector:
 
     def find(self, table: str, by: str, value: str) -> Reading:  # noqa: ARG002 - the protocol's
         return Refused("another node is not looked into: ask a system of this one")
+
+    def changes_since(
+        self,
+        table: str,  # noqa: ARG002 - the protocol's
+        cursor: Mapping[str, Any] | None,  # noqa: ARG002
+    ) -> ChangesRead:
+        return Refused("another node tells of its changes by itself")
 
     def fetch(self, sha256: str, offset: int) -> Fetched:
         headers = ranged(self._signed("file", b""), offset)

@@ -45,12 +45,13 @@ from rps.domain.delivery import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from rps.connectors.streaming import Opened
     from rps.connectors.transport import Said
     from rps.domain.delivery import (
         Capabilities,
+        ChangesRead,
         Fetched,
         Outcome,
         Reading,
@@ -277,6 +278,13 @@ class PushConnector:
         if len(found) > 1 or record is None or record.record_id is None:
             return Refused(f"{len(found)} records of {table} have it", exchange)
         return snapshot(record, record.record_id)
+
+    def changes_since(
+        self,
+        table: str,  # noqa: ARG002 - the protocol's
+        cursor: Mapping[str, Any] | None,  # noqa: ARG002
+    ) -> ChangesRead:
+        return Refused("it tells of its changes by itself")
 
     def fetch(self, sha256: str, offset: int) -> Fetched:
         """Signed over the empty body, as every read."""

@@ -228,6 +228,31 @@ class Incoming:
 
 
 Fetched = Incoming | Missing | Unavailable | NeedsCredentials | Gone | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A record as a system's list of changes shows it. `entries` and `attachments` are
+    as a posted change has them: `{id, journal, text, author, written_at}` and
+    `{id, name, size, type, sha256}`, `{id, deleted}` of what is not there any more."""
+
+    record: Snapshot
+    changed_by: str = ""
+    entries: tuple[Mapping[str, Any], ...] = ()
+    attachments: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """A page of what changed. `cursor` is plain JSON, to be handed in for the next one;
+    what it tells twice is taken once. `has_more`: there is a next page now."""
+
+    records: tuple[Shown, ...]
+    cursor: Mapping[str, Any]
+    has_more: bool = False
+
+
+ChangesRead = Changes | Unavailable | NeedsCredentials | Gone | Refused
 Outcome = (
     Delivered
     | Received
@@ -253,7 +278,8 @@ class Capabilities:
 
     `batch`: how many writes one request may carry; `abreast`: where it is one, how many
     requests are sent side by side. With 1 of both there is only `write`.
-    `resend_to_ask`: a write sent again is answered with how far it has come.
+    `resend_to_ask`: a write sent again is answered with how far it has come. `polls`:
+    it can be asked what changed.
     """
 
     dedupe: bool
@@ -262,6 +288,7 @@ class Capabilities:
     batch: int = 1
     abreast: int = 1
     resend_to_ask: bool = False
+    polls: bool = False
 
     @property
     def together(self) -> int:
@@ -303,6 +330,13 @@ class Connector(Protocol):
     def find(self, table: str, by: str, value: str) -> Reading:
         """The one record of the table whose field `by` has the value. Refused where
         there are several, or the system cannot be asked."""
+        ...
+
+    def changes_since(
+        self, table: str, cursor: Mapping[str, Any] | None
+    ) -> ChangesRead:
+        """What changed in the table, oldest first, since the `cursor` of an earlier
+        answer; None: from now on. Refused where it cannot be asked."""
         ...
 
     def fetch(self, sha256: str, offset: int) -> Fetched:
