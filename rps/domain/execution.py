@@ -8,6 +8,7 @@ Each step leaves a note of what it was given, what it made, and why it did nothi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rps.domain.condition import UNKNOWN, FieldUnreadable
@@ -311,4 +312,9 @@ class Run:
 
 def place_of(member: str, flow: Flow, at: int) -> str:
     """Where the step stands in its definition's document."""
-    return pointer("members", member, "flows", flow.direction, str(flow.place(at)))
+    return _place(member, flow.direction, flow.place(at))
+
+
+@lru_cache(maxsize=4096)  # each message asks the same
+def _place(member: str, direction: str, at: int) -> str:
+    return pointer("members", member, "flows", direction, str(at))

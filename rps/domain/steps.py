@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from dataclasses import field as attribute
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from rps.domain.canonical import plain_text
@@ -44,6 +45,7 @@ def is_template(text: str) -> bool:
     return not {"{", "}"}.intersection(_MARK.sub("", text))
 
 
+@lru_cache(maxsize=4096)  # each message asks the same
 def names_in(*given: Literals | None) -> frozenset[str]:
     """The fields that templates name."""
     texts = [text for text in given if isinstance(text, str)]
