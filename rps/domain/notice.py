@@ -10,14 +10,15 @@ from __future__ import annotations
 import dataclasses
 import re
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from rps.domain.aggregate import identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+    from uuid import UUID
 
     from rps.domain.fingerprint import Fault
 
@@ -25,8 +26,8 @@ GATHER = timedelta(seconds=10)
 """How long a new notice waits for what belongs to it."""
 
 WINDOW = timedelta(minutes=15)
-"""How long a group is quiet until the next happening is news; and the least time between
-two deliveries about one notice."""
+"""How long a group is quiet until the next happening is news; and the least time
+between two deliveries about one notice."""
 
 SAMPLES_MAX = 5
 DETAIL_MAX = 300
@@ -68,12 +69,11 @@ class Happening:
         """What belongs together, within a domain."""
         match self.topic:
             case "system.tripped" | "system.recovered":
-                names = (self.system,)
+                return f"{self.topic}\t{self.system}"
             case "message.parked" | "change.failed":
-                names = (self.fingerprint,)
+                return f"{self.topic}\t{self.fingerprint}"
             case _:
-                names = (self.process_event, self.field)
-        return "\t".join((self.topic, *names)).rstrip("\t")
+                return f"{self.topic}\t{self.process_event}\t{self.field}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import orjson
 
@@ -28,6 +27,7 @@ from rps.projections.problems import entry_of_change, places_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from uuid import UUID
 
     from psycopg import Connection
 
@@ -90,7 +90,7 @@ def _count_made(grouping: Grouping, stored: Stored) -> None:
         grouping.made(event.domain, system, count, stored.position)
 
 
-# --- what events say -----------------------------------------------------------------
+# --- what events say ----------------------------------------------------------------
 
 
 def _said(
@@ -190,7 +190,7 @@ def _firsts(conn: Connection[Any], streams: set[UUID]) -> dict[UUID, dict[str, A
     return {row["originator_id"]: orjson.loads(row["state"]) for row in rows}
 
 
-# --- rows ------------------------------------------------------------------------------
+# --- rows ---------------------------------------------------------------------------
 
 
 def _recalled(

@@ -36,9 +36,9 @@ JOIN notices n ON (n.domain, n.system) = (k.domain, k.system)
   AND n.owed AND n.first_at >= k.since
 """
 PUT = """
-INSERT INTO notices (notice_id, domain, key, topic, process_event, system, member, field,
-    fingerprint, state, detail, first_at, last_at, count, began_at, seconds, parked,
-    waited, owed, samples, opened, "position")
+INSERT INTO notices (notice_id, domain, key, topic, process_event, system, member,
+    field, fingerprint, state, detail, first_at, last_at, count, began_at, seconds,
+    parked, waited, owed, samples, opened, "position")
 SELECT r.notice_id, r.domain, r.key, r.topic, r.process_event, r.system, r.member,
        r.field, r.fingerprint, r.state, r.detail, r.first_at, r.last_at, r.count,
        r.began_at, r.seconds, r.parked, r.waited, r.owed, r.samples::jsonb, r.opened,

@@ -16,7 +16,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from rps.application import RemoteProcessSync
+from rps.application.channels import Channels
 from rps.application.connections import Connections
+from rps.application.secret_store import SecretStore
 from rps.connectors.transport import Transport
 from rps.garbage import seldom_collected
 from rps.projections.followed import Follower
@@ -25,6 +27,7 @@ from rps.projections.views import followed_views
 from rps.workers.deliverer import Deliverer
 from rps.workers.fetcher import Fetcher
 from rps.workers.herald import Herald
+from rps.workers.notifier import Notifier
 from rps.workers.receiver import Receiver
 from rps.workers.sweeper import Sweeper
 from rps.workers.wake import Wake
@@ -43,7 +46,10 @@ IDLE_SECONDS = 1.0
 CONNECTIONS = 12
 """A worker's threads hardly ever ask the database at the same time."""
 
-KINDS = ("projector", "receiver", "deliverer", "fetcher", "sweeper", "herald")
+KINDS = (
+    *("projector", "receiver", "deliverer", "fetcher", "sweeper", "herald"),
+    "notifier",
+)
 
 CHANNELS = {
     "projector": "rps_events",
@@ -130,6 +136,10 @@ def _made(
         case "herald":
             transport = Transport(config.allow_networks)
             return Herald(application, transport, clock), None
+        case "notifier":
+            notifier = _notifier(application, config)
+            stack.callback(notifier.close)
+            return notifier, None
         case "fetcher":
             connect = _connect(application, config)
             fetcher = Fetcher(application, connect, clock, random.random, wake.nudge)
@@ -150,6 +160,14 @@ def _made(
             return Claiming(deliverer), heartbeat
         case _:
             raise ValueError(f"{kind!r} is not one of {', '.join(KINDS)}")
+
+
+def _notifier(application: RemoteProcessSync, config: Config) -> Notifier:
+    secrets = SecretStore(application.datastore, os.urandom)
+    channels = Channels(config, Transport(config.allow_networks), secrets)
+    return Notifier(
+        application, channels.channel, clock, random.random, config.public_url
+    )
 
 
 def _connect(
