@@ -54,7 +54,7 @@ CREATE TABLE notice_deliveries (
     detail text NOT NULL DEFAULT '',
     made_at timestamptz NOT NULL,
     settled_at timestamptz,
-    UNIQUE (subscription_id, notice_id, part)
+    UNIQUE (notice_id, subscription_id, part)
 );
 CREATE INDEX notice_deliveries_due_idx ON notice_deliveries (due_at)
 WHERE state = 'waiting';

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rps.connectors.announcing import Announcement, ChannelUnusable
-from rps.connectors.chat import AppriseChannel
+from rps.connectors.chat import AppriseChannel, usable
 from rps.connectors.mail import EmailChannel
 from rps.connectors.signature import SecretUnusable
 from rps.connectors.webhook import WebhookChannel
-from rps.domain.subscription import EMAIL, WEBHOOK
+from rps.domain.subscription import APPRISE, EMAIL, WEBHOOK
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -46,6 +46,15 @@ class Channels:
             return self._webhook(subscription, secrets)
         services, allowed = self._config.apprise_services, self._config.allow_networks
         return AppriseChannel(secrets[0], services, allowed)
+
+    def refusal(self, kind: str, secret: str | None) -> str | None:
+        """Why a subscription of this kind would be of no use here, None where it would;
+        repeats nothing of the secret."""
+        if kind == EMAIL:
+            return NO_SMTP if self._config.smtp is None else None
+        if kind == APPRISE and secret is not None:
+            return usable(secret, self._config.apprise_services)
+        return None
 
     def _webhook(self, subscription: Subscription, secrets: list[str]) -> Channel:
         try:

@@ -53,7 +53,7 @@ SELECT subscription_id, notice_id, part, due_at, told,
 FROM notice_deliveries d
 WHERE notice_id = ANY(%b::uuid[]) AND part = (
     SELECT max(part) FROM notice_deliveries x
-    WHERE (x.subscription_id, x.notice_id) = (d.subscription_id, d.notice_id)
+    WHERE (x.notice_id, x.subscription_id) = (d.notice_id, d.subscription_id)
 )
 FOR UPDATE
 """

@@ -15,7 +15,7 @@ from rps.domain.subscription import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -62,6 +62,10 @@ class Subscriptions:
         self._application = application
         self._secrets = secrets
         self._reader = SubscriptionReader(application)
+
+    def everywhere(self) -> list[Subscription]:
+        """Of all domains."""
+        return self._reader.read()
 
     def of(self, domain: str) -> list[Subscription]:
         return [each for each in self._reader.read() if each.domain == domain]
@@ -139,9 +143,6 @@ class Subscriptions:
         """And forget its secret. NotFound."""
         found = self._tell(domain, name, lambda each: each.remove(reason, actor, now))
         self._secrets.drop(domain, found.secret_name)
-
-    def secrets(self, subscription: Subscription) -> Sequence[str]:
-        return self._secrets.live(subscription.domain, [subscription.secret_name])
 
     def _tell(
         self, domain: str, name: str, say: Callable[[Subscription], object]
