@@ -73,7 +73,7 @@ def subscriptions(session: Session) -> list[dict[str, Any]]:
             "system": each.system,
             **(standing.get(each.id) or NOTHING),
         }
-        for each in _known(session).everywhere()
+        for each in subscriptions_of(session)
     ]
 
 
@@ -171,7 +171,7 @@ def _put(
         raise click.UsageError("email has no secret")
     if secret is not None and kind == WEBHOOK:
         Signer([secret])  # raises SecretUnusable
-    if refusal := _channels(session).refusal(kind, secret):
+    if refusal := channels_of(session).refusal(kind, secret):
         raise click.UsageError(refusal)
     _, made = _known(session).put(
         domain, name, kind, wanted, secret, session.actor, session.now
@@ -227,7 +227,7 @@ def test(name: str, domain: str, output: str) -> None:
     """Send a test notice to NAME at once, and say what became of it."""
     with open_session() as session:
         found = _known(session).get(domain, name)
-        said = _channels(session).try_out(found, uuid4(), session.now)
+        said = channels_of(session).try_out(found, uuid4(), session.now)
     if output == "json":
         outcome = type(said).__name__.lower()
         show_json({"name": name, "outcome": outcome, "detail": said.detail})
@@ -253,7 +253,7 @@ def notices(
     """Show the latest notices, and what became of telling people."""
     wanted = {"topic": topic, "system": system, "process_event": process_event}
     with open_session() as session:
-        names = {each.id: each.name for each in _known(session).everywhere()}
+        names = {each.id: each.name for each in subscriptions_of(session)}
         questions = NoticeQuestions(session.application.datastore)
         rows = questions.notices(domain, wanted, LATEST)
     for row in rows:
@@ -303,12 +303,17 @@ def _whither(subscription: Subscription) -> str:
     return settings.get("url") or ", ".join(settings.get("addresses", ()))
 
 
+def subscriptions_of(session: Session) -> list[Subscription]:
+    """Of all domains."""
+    return _known(session).everywhere()
+
+
 def _known(session: Session) -> Subscriptions:
     store = SecretStore(session.application.datastore, os.urandom)
     return Subscriptions(session.application, store)
 
 
-def _channels(session: Session) -> Channels:
+def channels_of(session: Session) -> Channels:
     store = SecretStore(session.application.datastore, os.urandom)
     transport = Transport(session.config.allow_networks)
     return Channels(session.config, transport, store)

@@ -88,6 +88,9 @@ def _service(url: str, services: frozenset[str]) -> Any:
         raise ChannelUnusable(
             f"the operator allows these apprise services: {known} (RPS_APPRISE)"
         )
+    if scheme.startswith("mailto"):
+        # It reaches servers that its URL's parameters name.
+        raise ChannelUnusable("mail is a kind of its own: email")
     try:
         import apprise  # noqa: PLC0415 - an extra, and slow to load
     except ImportError:
