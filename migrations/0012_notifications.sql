@@ -50,7 +50,7 @@ CREATE TABLE notice_deliveries (
     attempts integer NOT NULL DEFAULT 0,
     -- how many of the notice's happenings it tells of, those of earlier parts included
     told bigint NOT NULL DEFAULT 0,
-    content jsonb,
+    content json,  -- not jsonb: the very bytes
     detail text NOT NULL DEFAULT '',
     made_at timestamptz NOT NULL,
     settled_at timestamptz,

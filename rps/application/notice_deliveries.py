@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from rps.domain.subscription import Subscription
     from rps.log.columns import Kind
 
-LEASE = timedelta(minutes=5)
-"""Longer than any attempt takes: who sends needs no heartbeat."""
+LEASE = timedelta(minutes=2)
+"""Longer than an attempt takes, so that who sends needs no heartbeat."""
 
 NOTICES = 200
 
@@ -91,7 +91,7 @@ SELECT coalesce(max(told), 0) AS told FROM notice_deliveries
 WHERE subscription_id = %(subscription)s AND notice_id = %(notice)s
 """
 FIX = """
-UPDATE notice_deliveries SET content = %(content)s::jsonb, told = %(told)s
+UPDATE notice_deliveries SET content = %(content)s::json, told = %(told)s
 WHERE delivery_id = %(id)s
 """
 SETTLE = """

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("rps.notifier")
 
 ABREAST = 8
-CLAIMED_MAX = 32
+"""Deliveries claimed, and sent, at a time: all are begun at once, under one lease."""
 
 
 class Notifier:
@@ -67,7 +67,7 @@ class Notifier:
         subscriptions = self._subscriptions.read()
         planned = self._deliveries.plan(subscriptions, self._concerned, self._clock())
         claimed = self._deliveries.claim(
-            subscriptions, self._holder, CLAIMED_MAX, self._clock()
+            subscriptions, self._holder, ABREAST, self._clock()
         )
         for _ in self._threads.map(self._tell, claimed):  # raises what one raised
             pass
