@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from rps.domain.subscription import Subscription
 
 LATEST = 50
+ALL = "everything"
 COLUMNS = ("domain", "name", "kind", "state", "to", "about", "waiting", "failed")
 NOTICES = ("last_at", "topic", "what", "count", "parked", "state", "detail", "told")
 
@@ -68,7 +69,7 @@ def subscriptions(session: Session) -> list[dict[str, Any]]:
             "kind": each.kind,
             "state": each.state,
             "to": _whither(each),
-            "about": ", ".join(each.about),
+            "about": ", ".join(each.about) if len(each.about) < len(TOPICS) else ALL,
             "process_event": each.process_event,
             "system": each.system,
             **(standing.get(each.id) or NOTHING),

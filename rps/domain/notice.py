@@ -49,7 +49,8 @@ _SERVER_ERROR = 500
 @dataclass(frozen=True, slots=True)
 class Happening:
     """`owed`: parked for no fault of the message's own, so that an outage explains it.
-    `subject` names what it is about, for people to look it up."""
+    `subject` names what it is about, for people to look it up. `waiting`: messages that
+    had not been delivered to the system when it tripped."""
 
     topic: str
     domain: str
@@ -63,6 +64,7 @@ class Happening:
     detail: str = ""
     subject: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     owed: bool = False
+    waiting: int = 0
 
     @property
     def key(self) -> str:
@@ -78,9 +80,9 @@ class Happening:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Of outages `began_at`, `parked` and `waited` (messages made for the system while
-    nothing went there) are the present or last one's; of recoveries `seconds`, `parked`
-    and `waited` are those of all outages that it tells of."""
+    """Of outages `began_at`, `parked` and `waited` (messages for the system, made just
+    before or while nothing went there) are the present or last one's; of recoveries
+    `seconds`, `parked` and `waited` are those of all outages that it tells of."""
 
     notice_id: UUID
     domain: str
@@ -126,7 +128,7 @@ class Notice:
             began_at=seen.at if is_outage else None,
             seconds=0.0,
             parked=0,
-            waited=0,
+            waited=seen.waiting,
             owed=seen.owed,
             samples=_with([], seen.subject),
             opened=seen.position,
@@ -150,7 +152,8 @@ class Notice:
         )
         if self.topic != TRIPPED:
             return more
-        return replace(more, state=OPEN, began_at=seen.at, parked=0, waited=0)
+        waited = seen.waiting
+        return replace(more, state=OPEN, began_at=seen.at, parked=0, waited=waited)
 
     def with_parked(self, seen: Happening) -> Notice:
         samples = _with(self.samples, seen.subject)

@@ -163,9 +163,8 @@ def _recovery(notice: Notice) -> list[str]:
 def _held_up(notice: Notice) -> list[str]:
     found = []
     if notice.waited:
-        found.append(
-            f"Messages made for it meanwhile, which waited: {notice.waited:,}."
-        )
+        tense = "wait" if notice.state == OPEN else "waited"
+        found.append(f"Messages that {tense} for it: {notice.waited:,}.")
     if notice.parked:
         found.append(
             f"Messages parked because of it, which wait for a person: "

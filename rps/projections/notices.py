@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -101,12 +102,16 @@ def _said(
     places = places_of(conn, faults)
     named = {e.event.originator_id for e in mine if e.event.TOPIC in NAMED}
     firsts = _firsts(conn, named)
+    waiting = _waiting(conn, mine, firsts)
     for each in mine:
         if each.event.TOPIC in FAULTS:
             yield each.position, _of_fault(each, places)
         else:
             first = firsts.get(each.event.originator_id, {})
-            yield each.position, _of_named(each, first)
+            seen = _of_named(each, first)
+            if each.position in waiting:
+                seen = replace(seen, waiting=waiting[each.position])
+            yield each.position, seen
 
 
 def _of_fault(stored: Stored, places: Mapping[str, Place]) -> Happening | None:
@@ -181,6 +186,24 @@ def _about_definition(event: Any, first: Mapping[str, Any]) -> dict[str, Any]:
         "detail": did,
         "subject": {"process_event": name, "detail": did[:DETAIL_MAX]},
     }
+
+
+def _waiting(
+    conn: Connection[Any],
+    mine: Sequence[Stored],
+    firsts: Mapping[UUID, Mapping[str, Any]],
+) -> dict[int, int]:
+    """What had not been delivered to systems when they tripped, by position."""
+    tripped = []
+    for position, _, event in mine:
+        if event.TOPIC == TRIPPED:
+            name = firsts.get(event.originator_id, {}).get("name", "")
+            tripped.append((event.domain, name, position, event.timestamp))
+    if not tripped:
+        return {}
+    asked = columns(("text", "text", "bigint", "moment"), tripped)
+    rows = conn.execute(sql.UNDELIVERED, asked, prepare=True)
+    return {row["position"]: row["waiting"] for row in rows}
 
 
 def _firsts(conn: Connection[Any], streams: set[UUID]) -> dict[UUID, dict[str, Any]]:

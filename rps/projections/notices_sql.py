@@ -56,6 +56,17 @@ SET state = EXCLUDED.state, detail = EXCLUDED.detail, last_at = EXCLUDED.last_at
     parked = EXCLUDED.parked, waited = EXCLUDED.waited, samples = EXCLUDED.samples,
     "position" = EXCLUDED."position"
 """
+# What had been made not long before, and was not delivered by then. Looked for among
+# the last events only: a rebuild shall not read the whole queue for each outage.
+UNDELIVERED = """
+SELECT k.pos AS "position", count(*) AS waiting
+FROM unnest(%b::text[], %b::text[], %b::bigint[], %b::timestamptz[])
+     AS k(domain, system, pos, at)
+JOIN outbound_queue q ON q.domain = k.domain AND q.system = k.system
+  AND q.sequence < k.pos AND q.sequence > k.pos - 10000
+  AND (q.settled_at IS NULL OR q.settled_at > k.at)
+GROUP BY k.pos
+"""
 # What was said first on these streams: a system's name, a definition's, a record's.
 FIRST_EVENTS = """
 SELECT originator_id, state FROM rps_events

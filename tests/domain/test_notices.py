@@ -134,8 +134,8 @@ def test_what_was_parked_long_before_or_for_another_reason_stays_apart(
 
 
 def test_a_recovery_says_how_long_it_was_and_what_it_held_up(story: Story) -> None:
-    down(story)
-    story.made(1240)
+    story.happens("system.tripped", system="zenith", detail="refused", waiting=40)
+    story.made(1200)
     story.made(3, system="acme")
     story.parked(30)
     story.parked(31, 1)

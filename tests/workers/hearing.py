@@ -94,8 +94,12 @@ class Hearing:
         self._made += records
         changes = [
             {
-                "system": "acme", "table": "incident", "operation": "create",
-                "record_id": f"R{n}", "change_id": f"c{n}", "external_id": "",
+                "system": "acme",
+                "table": "incident",
+                "operation": "create",
+                "record_id": f"R{n}",
+                "change_id": f"c{n}",
+                "external_id": "",
                 "fields": {"short_description": f"ticket {n}"},
             }
             for n in range(self._made - records, self._made)
@@ -125,8 +129,13 @@ class Hearing:
         self._tell(
             correlation_id,
             events.ConflictOpened,
-            change_id="c", member="zenith", field="title", base=None,
-            mine="secret value", theirs="other value", policy=policy,
+            change_id="c",
+            member="zenith",
+            field="title",
+            base=None,
+            mine="secret value",
+            theirs="other value",
+            policy=policy,
         )
 
     def oscillate(self, correlation_id: UUID) -> None:
@@ -145,6 +154,23 @@ class Hearing:
         for message in list(found.pending):
             about = {"message_id": message, "member": "zenith", "detail": detail}
             found.happened(events.MessageParked, self.clock, **about)
+        self.application.save(found)
+
+    def acknowledge(self, correlation_id: UUID) -> None:
+        found = self.application.find(Correlation, correlation_id)
+        assert found is not None
+        for message in list(found.pending):
+            found.happened(
+                events.MessageAcknowledged,
+                self.clock,
+                message_id=message,
+                member="zenith",
+                record_id="Z1",
+                record_revision="1",
+                stored={},
+                agreed={},
+                settled_by="answer",
+            )
         self.application.save(found)
 
     def _tell(self, correlation_id: Any, event: Any, **fields: Any) -> None:
