@@ -137,9 +137,7 @@ class Notice:
 
     def takes(self, seen: Happening) -> bool:
         """Whether it is the same story, or a new one."""
-        return self.state != FOLDED and (
-            self.state == OPEN or seen.at - self.last_at <= WINDOW
-        )
+        return self.state != FOLDED and seen.at - self.last_at <= WINDOW
 
     def with_one_more(self, seen: Happening) -> Notice:
         more = replace(

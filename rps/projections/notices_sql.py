@@ -32,8 +32,12 @@ SELECT n.notice_id, n.domain, n.key, n.topic, n.process_event, n.system, n.membe
        n.began_at, n.seconds, n.parked, n.waited, n.owed, n.samples::text, n.opened,
        n."position"
 FROM unnest(%b::text[], %b::text[], %b::timestamptz[]) AS k(domain, system, since)
-JOIN notices n ON (n.domain, n.system) = (k.domain, k.system)
-  AND n.owed AND n.first_at >= k.since
+CROSS JOIN LATERAL (
+    SELECT * FROM notices x
+    WHERE (x.domain, x.system) = (k.domain, k.system) AND x.owed
+      AND x.first_at >= k.since
+    ORDER BY x.first_at LIMIT 1000
+) n
 """
 PUT = """
 INSERT INTO notices (notice_id, domain, key, topic, process_event, system, member,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import ipaddress
+import logging
 import socket
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -256,8 +257,9 @@ def test_apprise_tells_its_service() -> None:
 def test_a_service_that_refuses_is_tried_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.DEBUG)
     with LoopbackServer(answer(500)) as server:
-        url = f"json://user:hunter2@127.0.0.1:{server.port}/in"
+        url = f"json://user:hunter2@127.0.0.1:{server.port}/hunter2"
         outcome = AppriseChannel(url, JSON, LOOPBACK).announce(said())
     assert isinstance(outcome, Again)
     assert "hunter2" not in outcome.detail + caplog.text

@@ -251,8 +251,11 @@ def test_who_comes_back_after_its_lease_changes_nothing_any_more(
     slow._tell = late.append  # type: ignore[assignment]  # still sending
     hearing.notify(slow)
     hearing.later(minutes=3)
-    hearing.notify()
-    slow._deliveries.failed(late[0], "too late", None, hearing.clock)
+    slow.work()  # as another one: claimed anew, and again being sent
+    first, second = late
+    slow._deliveries.failed(first, "too late", None, hearing.clock)
+    assert hearing.deliveries() == [("waiting", 0, 1)]
+    slow._deliveries.sent(second, "taken", hearing.clock)
     slow.close()
     assert hearing.deliveries() == [("sent", 1, 1)]
 
