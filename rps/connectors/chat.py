@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MISSING = "apprise is not installed here: pip install 'rps[notify]'"
 RESOLVE_SECONDS = 5.0
+TALKATIVE = ("urllib3", "requests_oauthlib", "oauthlib")
+"""What apprise speaks through; as apprise itself they log URLs, which hold tokens."""
 
 
 class AppriseChannel:
@@ -95,7 +97,9 @@ def _service(url: str, services: frozenset[str]) -> Any:
         import apprise  # noqa: PLC0415 - an extra, and slow to load
     except ImportError:
         raise ChannelUnusable(MISSING) from None
-    logging.getLogger("apprise").disabled = True  # it writes of URLs
+    logging.getLogger("apprise").disabled = True
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     asset = apprise.AppriseAsset(
         plugin_paths=[],
         secure_logging=True,
