@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,13 +20,58 @@ class ConfigurationError(ValueError):
     """The environment holds settings rps cannot use; the text names each of them."""
 
 
+MAIL_ADDRESS = re.compile(
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*"
+)
+SMTP_PORTS = {"smtp": 587, "smtps": 465}
+
+
+@dataclass(frozen=True, slots=True)
+class Smtp:
+    """The server that mail goes through, and the address that it comes from."""
+
+    host: str
+    port: int
+    tls: Literal["starttls", "implicit", "none"]
+    user: str
+    password: str = field(repr=False)
+    sender: str
+
+    @classmethod
+    def of(cls, url: str, sender: str) -> Smtp:
+        """Read `smtp[s]://[user:password@]host[:port][?starttls=required|none]`; raises
+        ValueError, which does not repeat it."""
+        if MAIL_ADDRESS.fullmatch(sender) is None:
+            raise ValueError("RPS_SMTP_FROM: give the address that mail comes from")
+        try:
+            parts = urlsplit(url)
+            port = parts.port or SMTP_PORTS[parts.scheme]
+            asked = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
+        except (ValueError, KeyError):
+            raise ValueError("RPS_SMTP_URL: give smtp://host or smtps://host") from None
+        starttls = asked.pop("starttls", "required")
+        if not parts.hostname or asked or starttls not in ("required", "none"):
+            raise ValueError(
+                "RPS_SMTP_URL: give smtp[s]://[user:password@]host[:port], and "
+                "?starttls=none for a server without TLS"
+            )
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        tls: Literal["starttls", "implicit", "none"] = "implicit"
+        if parts.scheme == "smtp":
+            tls = "starttls" if starttls == "required" else "none"
+        if user and tls == "none":
+            raise ValueError("RPS_SMTP_URL: a password is not sent without TLS")
+        return cls(parts.hostname, port, tls, user, password, sender)
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """`database_url` empty means: run the embedded PostgreSQL under `data_dir`.
 
     `allow_networks` lists private networks that deliveries may go to; without it only
     public addresses over https are reached. `public_url` is where other nodes reach
-    this one's API, "" where nobody said.
+    this one's API, "" where nobody said. `smtp` None: no mail is sent;
+    `apprise_services` are the schemes that subscriptions may use.
     """
 
     database_url: str
@@ -37,6 +84,8 @@ class Config:
     api_threads: int
     deliverer_threads: int
     breaker_seconds: int
+    smtp: Smtp | None = None
+    apprise_services: frozenset[str] = frozenset()
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> Config:
@@ -73,7 +122,21 @@ class Config:
             api_threads=number("RPS_API_THREADS", 32, 1, 256),
             deliverer_threads=number("RPS_DELIVERER_THREADS", 64, 1, 256),
             breaker_seconds=number("RPS_BREAKER_SECONDS", 30, 1, 900),
+            smtp=_smtp(env, wrong),
+            apprise_services=frozenset(
+                env.get("RPS_APPRISE", "").lower().replace(",", " ").split()
+            ),
         )
         if wrong:
             raise ConfigurationError("; ".join(wrong))
         return config
+
+
+def _smtp(env: Mapping[str, str], wrong: list[str]) -> Smtp | None:
+    """None where no server is named, or what is said of it is added to `wrong`."""
+    url = env.get("RPS_SMTP_URL", "")
+    try:
+        return Smtp.of(url, env.get("RPS_SMTP_FROM", "")) if url else None
+    except ValueError as error:
+        wrong.append(str(error))
+        return None

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from gunicorn.app.base import BaseApplication
 
 from rps.application import RemoteProcessSync
+from rps.application.channels import Channels
 from rps.application.connections import Connections
 from rps.application.operations import Operations
+from rps.application.secret_store import SecretStore
 from rps.connectors.transport import Transport
 from rps.http import create_app
 from rps.http.parts import Parts
@@ -103,13 +105,16 @@ def application_parts(config: Config, database_url: str) -> Flask:
     application = RemoteProcessSync(
         database_url, connections=min(config.api_threads + 2, DATABASE_CONNECTIONS_MAX)
     )
-    connections = Connections(application.datastore, Transport(config.allow_networks))
+    transport = Transport(config.allow_networks)
+    connections = Connections(application.datastore, transport)
+    secrets = SecretStore(application.datastore, os.urandom)
     lanes = Lanes(application, "api")
     return create_app(
         Parts(
             application=application,
             operations=Operations(application, lanes),
             connectors=connections.connect,
+            channels=Channels(config, transport, secrets),
         )
     )
 

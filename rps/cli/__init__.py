@@ -24,6 +24,7 @@ COMMANDS = {
     "problems": "rps.cli.problems:problems",
     "conflict": "rps.cli.conflicts:conflict",
     "replay": "rps.cli.replays:replay",
+    "notify": "rps.cli.notify:notify",
     "audit": "rps.cli.audit:audit",
     "definition": "rps.cli.definitions:definition",
     "system": "rps.cli.systems:system",
@@ -50,6 +51,7 @@ Environment (all may be left out):
   RPS_ALLOW_NETWORKS      private networks deliveries may go to
   RPS_PUBLIC_URL          where other nodes reach this one
   RPS_API_PROCESSES, RPS_API_THREADS, RPS_DELIVERER_THREADS, RPS_BREAKER_SECONDS
+  RPS_SMTP_URL, RPS_SMTP_FROM, RPS_APPRISE   how people are notified
   RPS_VERBOSE             as -v: 1 or 2
   NO_COLOR                no colours on the terminal
 """

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from rps.cli.findings import Finding
 from rps.cli.link_checks import agreements, links
+from rps.cli.notice_checks import notifications
 from rps.cli.status import BREAKERS, lags
 from rps.connectors.addresses import endpoint_refusal, looked_up, resolve, url_refusal
 from rps.migrate import pending
@@ -262,5 +263,6 @@ NODE_CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     addresses,
     links,
     agreements,
+    notifications,
 )
 """The names of these functions are how findings are grouped."""

@@ -17,14 +17,17 @@ from rps.application.operations import (
     ReplayTooLarge,
     ValueRefused,
 )
+from rps.application.subscriptions import SecretMissing
 from rps.cli.terminal import Exit, Failure
 from rps.config import ConfigurationError
+from rps.connectors.announcing import ChannelUnusable
 from rps.connectors.signature import SecretUnusable
 from rps.domain.account import RoleUnknown, TooManyTokens
 from rps.domain.definition_story import RevisionUnknown
 from rps.domain.process_sync_definition import NothingToPublish
 from rps.domain.remote_system import ConnectorFixed, RemoteSystemDisabled
 from rps.domain.replay import ReplayEnded
+from rps.domain.subscription import NotSubscribed, SubscriptionKindFixed
 from rps.domain.tenancy import DomainPathRefused
 from rps.domain.treatment import TreatmentEnded
 from rps.installation import PostgresError
@@ -42,6 +45,10 @@ ENDINGS: tuple[tuple[type[Exception], Exit, str], ...] = (
     (ConnectorUnknown, Exit.USAGE, "there is no connector {error}"),
     (SecretUnusable, Exit.USAGE, "{error}"),
     (ConnectorFixed, Exit.USAGE, "{error}: choose another name"),
+    (SubscriptionKindFixed, Exit.USAGE, "{error}: choose another name"),
+    (SecretMissing, Exit.USAGE, "{error} needs the apprise URL: --secret-file"),
+    (ChannelUnusable, Exit.USAGE, "{error}"),
+    (NotSubscribed, Exit.NOT_FOUND, "there is no subscription {error} any more"),
     (InvitationRefused, Exit.USAGE, "{error}"),
     (PeerUnanswered, Exit.UNREACHABLE, "the other node: {error}"),
     (NotANode, Exit.USAGE, "{error} is no linked node: rps system invite"),

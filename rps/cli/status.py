@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rps.cli.notify import subscriptions
 from rps.cli.session import open_session
 from rps.cli.terminal import output_option, show_json, tabulated, to_stdout
 from rps.projections.views import followed_views
@@ -58,6 +59,7 @@ def standing(session: Session) -> dict[str, Any]:
         "inbound_queue": session.ask(INBOUND),
         "outbound_queue": session.ask(OUTBOUND),
         "systems": systems(session),
+        "subscriptions": subscriptions(session),
     }
 
 
@@ -118,10 +120,11 @@ def _print(found: dict[str, Any]) -> None:
                 "attempts_most",
             ),
         ),
+        ("subscriptions", ("domain", "name", "kind", "state", "waiting", "failed")),
     ):
         title = name.replace("_", " ")
         if found[name]:
             out.print()
             out.print(tabulated(found[name], columns, title))
         else:
-            out.print(f"\n{title}: empty")
+            out.print(f"\n{title}: {'none' if name == 'subscriptions' else 'empty'}")

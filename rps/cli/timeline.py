@@ -186,12 +186,32 @@ def _failed(event: Any) -> str:
     return f"attempt {event.attempt}, {event.kind}: {event.detail}{again}"
 
 
+def _answer(answer: dict[str, Any]) -> str:
+    match answer:
+        case {"error": str(error)}:
+            return f"no answer: {error}"
+        case {"withdrawn": str(why)}:
+            return f"not answered: {why}"
+        case {"missing": _}:
+            return "answered: there is none"
+        case {"values": dict(values)}:
+            told = ", ".join(f"{key} {_shown(value)}" for key, value in values.items())
+            return f"answered: {told}"
+        case _:
+            return f"answered: {_shown(answer.get('value'))}"
+
+
 def _by(event: Any) -> str:
     return f"by {event.actor}: {event.reason}"
 
 
 WORDS: dict[type[Event], Callable[[Any], str]] = {
     happened.ChangeCaptured: _captured,
+    happened.QuestionAsked: lambda e: (
+        f"step {e.question['step']} asks {e.system or e.question['asked']['action']}"
+    ),
+    happened.QuestionAnswered: lambda e: f"{_answer(e.answer)} in {e.seconds:.2f} s",
+    happened.FlowNotified: lambda e: f"step {e.step} tells: {_shown(e.text)}",
     happened.CorrelationOpened: lambda e: (
         f"shared under {e.process_event} revision {e.revision}"
     ),
@@ -202,7 +222,9 @@ WORDS: dict[type[Event], Callable[[Any], str]] = {
     happened.CorrelationReactivated: _by,
     happened.ChangeAccepted: _accepted,
     happened.ChangeIgnored: lambda e: e.reason,
-    happened.ChangeFailed: lambda e: f"{e.field} {_shown(e.value)}: {e.detail}",
+    happened.ChangeFailed: lambda e: (
+        e.detail if e.step else f"{e.field} {_shown(e.value)}: {e.detail}"
+    ),
     happened.ChangeRetried: _by,
     happened.ChangeSkipped: _by,
     happened.ConflictRecorded: _recorded_conflict,

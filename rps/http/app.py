@@ -22,11 +22,13 @@ from rps.http.errors import TABLE
 from rps.http.inputs import QueryRefused
 from rps.http.memberships import Memberships
 from rps.http.nodes import Nodes
+from rps.http.notices import Notices
 from rps.http.observability import Observability
 from rps.http.problem_groups import ProblemGroups
 from rps.http.queues import Queues
 from rps.http.replays import Replays
 from rps.http.routes import PREFIX, register
+from rps.http.subscriptions import SubscriptionRoutes
 from rps.http.systems import Systems
 
 if TYPE_CHECKING:
@@ -63,6 +65,8 @@ def create_app(parts: Parts) -> Flask:
         "conflicts": Conflicts(parts),
         "attachments": Attachments(parts),
         "replays": Replays(parts),
+        "subscriptions": SubscriptionRoutes(parts),
+        "notices": Notices(parts),
         "audit": Audit(parts),
         "openapi": document,
     }

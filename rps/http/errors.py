@@ -24,7 +24,9 @@ from rps.application.operations import (
     ReplayTooLarge,
     ValueRefused,
 )
+from rps.application.subscriptions import SecretMissing
 from rps.application.tokens import NotAuthenticated
+from rps.connectors.announcing import ChannelUnusable
 from rps.connectors.signature import SecretUnusable, SignatureRefused
 from rps.domain.account import RoleUnknown, TooManyTokens
 from rps.domain.correlation import MessageUnknown
@@ -33,6 +35,7 @@ from rps.domain.problem import DefinitionRefused
 from rps.domain.process_sync_definition import NothingToPublish
 from rps.domain.remote_system import ConnectorFixed, RemoteSystemDisabled
 from rps.domain.replay import ReplayEnded
+from rps.domain.subscription import NotSubscribed, SubscriptionKindFixed
 from rps.domain.tenancy import DomainPathRefused
 from rps.domain.treatment import TreatmentEnded
 from rps.http.access import RoleMissing
@@ -283,6 +286,23 @@ def _secret_unusable(_: SecretUnusable) -> Problem:
     )
 
 
+def _kind_fixed(error: SubscriptionKindFixed) -> Problem:
+    title = "A subscription of another kind has that name"
+    detail = f"{error}: choose another name, or remove it first."
+    return Problem(409, "subscription-kind-fixed", title, detail, "/kind")
+
+
+def _secret_missing(_: SecretMissing) -> Problem:
+    title = "The subscription needs a secret"
+    detail = "Give the apprise URL of the service as secret."
+    return Problem(422, "secret-missing", title, detail, "/secret")
+
+
+def _channel_unusable(error: ChannelUnusable) -> Problem:
+    title = "Nobody can be told this way"
+    return Problem(409, "channel-unusable", title, f"{error}.")
+
+
 def _query_refused(error: QueryRefused) -> Problem:
     title = "The query string asks for something unknown"
     place = f"query {error.parameter}"
@@ -358,6 +378,10 @@ TABLE: Table = {
     CheckFailed: _check_failed,
     ConnectorUnknown: _connector_unknown,
     SecretUnusable: _secret_unusable,
+    SubscriptionKindFixed: _kind_fixed,
+    SecretMissing: _secret_missing,
+    NotSubscribed: _not_found,
+    ChannelUnusable: _channel_unusable,
     QueryRefused: _query_refused,
     HeaderRefused: _header_refused,
     BlobTaken: _file_taken,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rps.application import RemoteProcessSync
+    from rps.application.channels import Channels
     from rps.application.operations import Operations
     from rps.domain.delivery import Connector
     from rps.domain.remote_system import RemoteSystem
@@ -23,12 +24,14 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`connectors` builds the connector of a system; `pause` waits that many seconds
+    """`connectors` builds the connector of a system, `channels` the way to those who
+    subscribed; `pause` waits that many seconds
     between two looks at something that is waited for."""
 
     application: RemoteProcessSync
     operations: Operations
     connectors: Callable[[RemoteSystem], Connector]
+    channels: Channels = field(kw_only=True)
     clock: Callable[[], datetime] = _utc_now
     random_bytes: Callable[[int], bytes] = os.urandom
     pause: Callable[[float], None] = time.sleep

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 URL_MAX = 2048
 
 
-def _http_url(text: str) -> None:
+def http_url(text: str) -> None:
     """Only the form: which addresses may be reached is the transport's to say."""
     try:
         parts = urlsplit(text)
@@ -65,7 +65,7 @@ def _http_url(text: str) -> None:
         )
 
 
-def _secret(text: str) -> None:
+def signing_secret(text: str) -> None:
     try:
         Signer([text])
     except SecretUnusable:
@@ -81,9 +81,7 @@ def _secret_name(text: str) -> None:
 
 
 class Settings(Shape):
-    url = fields.String(
-        required=True, validate=[validate.Length(1, URL_MAX), _http_url]
-    )
+    url = fields.String(required=True, validate=[validate.Length(1, URL_MAX), http_url])
     secrets = fields.List(
         fields.String(validate=[validate.Length(1, 120), _secret_name]),
         validate=validate.Length(1, 4),
@@ -98,7 +96,7 @@ class System(Shape):
     connector = fields.String(load_default="push", validate=validate.OneOf(["push"]))
     description = Text(2000, least=0, load_default="")
     settings = fields.Nested(Settings, required=True)
-    secret = fields.String(validate=_secret)
+    secret = fields.String(validate=signing_secret)
 
 
 class HowToActivate(Shape):

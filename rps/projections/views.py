@@ -14,6 +14,7 @@ from rps.domain.remote_system import RemoteSystem
 from rps.projections import views_sql as sql
 from rps.projections.conflicts import Conflicts
 from rps.projections.followed import write
+from rps.projections.notices import Notices
 from rps.projections.problems import Problems
 
 if TYPE_CHECKING:
@@ -373,6 +374,7 @@ def followed_views() -> tuple[FollowedView, ...]:
         Correlations(),
         Conflicts(),
         Problems(),
+        Notices(),
         RemoteSystems(),
         Definitions(),
         Attempts(),

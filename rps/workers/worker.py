@@ -12,12 +12,15 @@ import signal
 import threading
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from rps.application import RemoteProcessSync
 from rps.application.actions import call
+from rps.application.channels import Channels
 from rps.application.connections import Connections
+from rps.application.secret_store import SecretStore
 from rps.connectors.transport import Transport
 from rps.garbage import seldom_collected
 from rps.projections.followed import Follower
@@ -28,6 +31,7 @@ from rps.workers.fetcher import Fetcher
 from rps.workers.herald import Herald
 from rps.workers.inquirer import Inquirer
 from rps.workers.lanes import Heartbeat
+from rps.workers.notifier import Notifier
 from rps.workers.receiver import Receiver
 from rps.workers.sweeper import Sweeper
 from rps.workers.wake import Wake
@@ -44,11 +48,6 @@ log = logging.getLogger("rps.worker")
 IDLE_SECONDS = 1.0
 CONNECTIONS = 12
 """A worker's threads hardly ever ask the database at the same time."""
-
-KINDS = (
-    *("projector", "receiver", "deliverer", "inquirer", "fetcher", "sweeper"),
-    "herald",
-)
 
 CHANNELS = {
     "projector": "rps_events",
@@ -94,7 +93,7 @@ def run(kind: str, config: Config, database_url: str) -> None:
         wake = Wake(database_url, CHANNELS.get(kind))
         stack.callback(wake.close)
         _stop_at_signals(stop, wake)
-        worker, heartbeat = _made(kind, application, config, wake, stack)
+        worker, heartbeat = MAKERS[kind](_Means(application, config, wake, stack))
         seldom_collected()
         log.info("worker.started kind=%s pid=%d", kind, os.getpid())
         while not stop.is_set() and os.getppid() == parent:
@@ -118,58 +117,95 @@ def _stop_at_signals(stop: threading.Event, wake: Wake) -> None:
         signal.signal(number, end)
 
 
-def _made(
-    kind: str,
-    application: RemoteProcessSync,
-    config: Config,
-    wake: Wake,
-    stack: ExitStack,
-) -> tuple[Works, Heartbeat | None]:
-    match kind:
-        case "projector":
-            return Projector(application), None
-        case "receiver":
-            receiver = Receiver(application, clock)
-            return Claiming(receiver), stack.enter_context(receiver.heartbeat())
-        case "sweeper":
-            return Sweeper(application, clock), None
-        case "herald":
-            transport = Transport(config.allow_networks)
-            return Herald(application, transport, clock), None
-        case "inquirer":
-            connect = _connect(application, config)
-            inquirer = Inquirer(
-                application, connect, call, clock, random.random, wake.nudge
-            )
-            stack.callback(inquirer.close)
-            return inquirer, stack.enter_context(Heartbeat(inquirer))
-        case "fetcher":
-            connect = _connect(application, config)
-            fetcher = Fetcher(application, connect, clock, random.random, wake.nudge)
-            stack.callback(fetcher.close)
-            return fetcher, None
-        case "deliverer":
-            deliverer = Deliverer(
-                application,
-                _connect(application, config),
-                clock,
-                random.random,
-                threads=config.deliverer_threads,
-                breaker_seconds=config.breaker_seconds,
-                due=wake.nudge,
-            )
-            heartbeat = stack.enter_context(deliverer.heartbeat())
-            stack.callback(deliverer.close)
-            return Claiming(deliverer), heartbeat
-        case _:
-            raise ValueError(f"{kind!r} is not one of {', '.join(KINDS)}")
+@dataclass(frozen=True, slots=True)
+class _Means:
+    """What a worker is made from; what it leaves open is closed with `stack`."""
+
+    application: RemoteProcessSync
+    config: Config
+    wake: Wake
+    stack: ExitStack
+
+    @property
+    def transport(self) -> Transport:
+        return Transport(self.config.allow_networks)
+
+    @property
+    def connect(self) -> Callable[[RemoteSystem], Connector]:
+        return Connections(self.application.datastore, self.transport).connect
 
 
-def _connect(
-    application: RemoteProcessSync, config: Config
-) -> Callable[[RemoteSystem], Connector]:
-    transport = Transport(config.allow_networks)
-    return Connections(application.datastore, transport).connect
+def _projector(means: _Means) -> tuple[Works, Heartbeat | None]:
+    return Projector(means.application), None
+
+
+def _receiver(means: _Means) -> tuple[Works, Heartbeat | None]:
+    receiver = Receiver(means.application, clock)
+    return Claiming(receiver), means.stack.enter_context(receiver.heartbeat())
+
+
+def _deliverer(means: _Means) -> tuple[Works, Heartbeat | None]:
+    deliverer = Deliverer(
+        means.application,
+        means.connect,
+        clock,
+        random.random,
+        threads=means.config.deliverer_threads,
+        breaker_seconds=means.config.breaker_seconds,
+        due=means.wake.nudge,
+    )
+    heartbeat = means.stack.enter_context(deliverer.heartbeat())
+    means.stack.callback(deliverer.close)
+    return Claiming(deliverer), heartbeat
+
+
+def _inquirer(means: _Means) -> tuple[Works, Heartbeat | None]:
+    inquirer = Inquirer(
+        *(means.application, means.connect, call, clock, random.random),
+        means.wake.nudge,
+    )
+    means.stack.callback(inquirer.close)
+    return inquirer, means.stack.enter_context(Heartbeat(inquirer))
+
+
+def _fetcher(means: _Means) -> tuple[Works, Heartbeat | None]:
+    fetcher = Fetcher(
+        means.application, means.connect, clock, random.random, means.wake.nudge
+    )
+    means.stack.callback(fetcher.close)
+    return fetcher, None
+
+
+def _sweeper(means: _Means) -> tuple[Works, Heartbeat | None]:
+    return Sweeper(means.application, clock), None
+
+
+def _herald(means: _Means) -> tuple[Works, Heartbeat | None]:
+    return Herald(means.application, means.transport, clock), None
+
+
+def _notifier(means: _Means) -> tuple[Works, Heartbeat | None]:
+    secrets = SecretStore(means.application.datastore, os.urandom)
+    channels = Channels(means.config, means.transport, secrets)
+    notifier = Notifier(
+        *(means.application, channels.channel, clock, random.random),
+        means.config.public_url,
+    )
+    means.stack.callback(notifier.close)
+    return notifier, None
+
+
+MAKERS: dict[str, Callable[[_Means], tuple[Works, Heartbeat | None]]] = {
+    "projector": _projector,
+    "receiver": _receiver,
+    "deliverer": _deliverer,
+    "inquirer": _inquirer,
+    "fetcher": _fetcher,
+    "sweeper": _sweeper,
+    "herald": _herald,
+    "notifier": _notifier,
+}
+KINDS = tuple(MAKERS)
 
 
 class Claiming:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import orjson
 
 from rps.application import RemoteProcessSync
+from rps.application.channels import Channels
 from rps.application.operations import Operations
+from rps.application.secret_store import SecretStore
 from rps.application.tokens import mint
+from rps.config import Config
+from rps.connectors.transport import Transport
 from rps.domain import events
 from rps.domain.account import ROLES
 from rps.domain.correlation import Correlation
@@ -27,6 +32,12 @@ if TYPE_CHECKING:
     from rps.domain.remote_system import RemoteSystem
 
 URL = "https://hooks.example/rps"
+ENVIRON = {
+    "RPS_SMTP_URL": "smtp://127.0.0.1:9?starttls=none",
+    "RPS_SMTP_FROM": "rps@acme.example",
+    "RPS_APPRISE": "json",
+    "RPS_ALLOW_NETWORKS": "127.0.0.0/8",
+}
 DOCUMENT: dict[str, Any] = {
     "fields": {
         "title": {"type": "text"},
@@ -93,6 +104,7 @@ class Node:
         self.remote = RemoteSide()
         self.pauses: list[Callable[[], object]] = []
         self.operations = Operations(self.application, Lanes(self.application, "api"))
+        self.transport = Transport((ip_network("127.0.0.0/8"),))
         self.app = self.make_app()
         self.client = self.app.test_client()
         self.tokens = {role: self.token("top", role, [role]) for role in ROLES}
@@ -105,12 +117,20 @@ class Node:
                 self.application,
                 self.operations,
                 self._connector,
+                channels=self.channels(),
                 clock=lambda: self.now,
                 pause=self._pause,
             )
         )
 
+    def channels(self, **environ: str) -> Channels:
+        """As an operator with these settings has them; webhooks go to loopback."""
+        config = Config.from_environ({**ENVIRON, **environ})
+        secrets = SecretStore(self.application.datastore, os.urandom)
+        return Channels(config, self.transport, secrets)
+
     def close(self) -> None:
+        self.transport.close()
         self.application.close()
 
     def token(self, domain: str, name: str, roles: list[str]) -> str:

@@ -83,6 +83,14 @@ MAY: dict[str, set[str]] = {
     "GET /v1/replays/{replay_id}": READ,
     "POST /v1/replays/{replay_id}/start": OPERATE,
     "POST /v1/replays/{replay_id}/cancel": OPERATE,
+    "GET /v1/subscriptions": READ,
+    "GET /v1/subscriptions/{name}": READ,
+    "PUT /v1/subscriptions/{name}": CONFIGURE,
+    "DELETE /v1/subscriptions/{name}": CONFIGURE,
+    "POST /v1/subscriptions/{name}/pause": OPERATE,
+    "POST /v1/subscriptions/{name}/resume": OPERATE,
+    "POST /v1/subscriptions/{name}/test": OPERATE,
+    "GET /v1/notices": READ,
     "GET /v1/audit": AUDIT,
 }
 SIGNED = {

@@ -60,6 +60,7 @@ FIELDS: dict[str, Any] = {
     "originator_version": 3,
     "timestamp": datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
     "domain": "top/acme",
+    "about": ["conflict.opened", "message.parked"],
     "account": "importer",
     "action": "retry",
     "actor": "ada",

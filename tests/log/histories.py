@@ -47,6 +47,13 @@ STEPS_OF = {
         "treatment.cancelled",
     ),
     "domain": ("domain.created",),
+    "subscription": (
+        "subscription.created",
+        "subscription.changed",
+        "subscription.paused",
+        "subscription.resumed",
+        "subscription.removed",
+    ),
 }
 
 
@@ -230,6 +237,8 @@ class History:
                 about |= {"attempt": attempt, **failed}
                 return [sent, self._event("message.failed", record, **about)]
             case 5:
+                if attempt % 2:
+                    about["detail"] = f"tried {attempt} times: connection refused"
                 topics = ["message.parked", "message.retried"]
                 kept = topics[: self._chance.randrange(1, 3)]
                 return [sent, *(self._event(t, record, **about) for t in kept)]
@@ -303,7 +312,8 @@ class History:
         topic = steps[0] if first else self._chance.choice(steps[1:] or steps)
         if first or steps[1:]:
             settings = {"url": name, "weight": self._chance.choice(VALUES)}
-            named = {"name": name, "process_event": name, "settings": settings}
+            known = {"system0": "zenith", "system1": "elsewhere"}.get(name, name)
+            named = {"name": known, "process_event": name, "settings": settings}
             return [self._event(topic, name, **named)]
         return []
 

@@ -18,9 +18,11 @@ from psycopg.rows import tuple_row
 
 from rps.application import RemoteProcessSync
 from rps.application.captured import Poster
+from rps.application.channels import Channels
 from rps.application.neighbours import Invitation, Neighbours
 from rps.application.operations import Operations
 from rps.application.secret_store import SecretStore
+from rps.config import Config
 from rps.connectors.streaming import Opened
 from rps.connectors.transport import Answer, Headers, NoAnswer, NotSent
 from rps.domain.between_nodes import NODE
@@ -240,11 +242,14 @@ class Hub:
         self.operations = Operations(
             self.application, Lanes(self.application, "tester")
         )
-        self.neighbours = Neighbours(
-            self.application, SecretStore(self.application.datastore, os.urandom)
-        )
+        secrets = SecretStore(self.application.datastore, os.urandom)
+        self.neighbours = Neighbours(self.application, secrets)
         self._app = create_app(
-            Parts(self.application, self.operations, self.connect, pause=self._pause)
+            Parts(
+                *(self.application, self.operations, self.connect),
+                channels=Channels(Config.from_environ({}), self.wire, secrets),
+                pause=self._pause,
+            )
         )
         self.receiver = Receiver(self.application, self.now)
         self._finished = threading.Semaphore(0)

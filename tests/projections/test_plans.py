@@ -11,7 +11,7 @@ import pytest
 
 from rps.log import statements
 from rps.log.connection import connect
-from rps.projections import inline_sql, lookup, problems_sql
+from rps.projections import inline_sql, lookup, notices_sql, problems_sql
 from rps.workers import inbound, lanes, outbound
 
 if TYPE_CHECKING:
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
     from rps.log.recorder import LogRecorder
 
-MODULES = (statements, inline_sql, problems_sql, inbound, lanes, outbound)
+MODULES = (
+    *(statements, inline_sql, notices_sql, problems_sql),
+    *(inbound, lanes, outbound),
+)
 STATEMENTS = {"lookup.LINKED": lookup.LINKED} | {
     f"{module.__name__}.{name}": sql
     for module in MODULES
@@ -35,6 +38,8 @@ WHOLE = {
     "lanes_in_due_idx",
     "lanes_out_due_idx",
     "lanes_holder_idx",
+    # Outages that go on.
+    "notices_outages_idx",
 }
 COMPARING = {"rps.workers.inbound.LOOK", "rps.workers.inbound.OWNERS"}
 """These compare what they found by key."""

@@ -1,0 +1,84 @@
+"""The channel of a subscription, made with its secret as it is now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rps.connectors.announcing import Announcement, ChannelUnusable
+from rps.connectors.chat import AppriseChannel, usable
+from rps.connectors.mail import EmailChannel
+from rps.connectors.signature import SecretUnusable
+from rps.connectors.webhook import WebhookChannel
+from rps.domain.subscription import APPRISE, EMAIL, WEBHOOK
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from rps.application.secret_store import SecretStore
+    from rps.config import Config
+    from rps.connectors.announcing import Announced, Channel
+    from rps.connectors.push import Wire
+    from rps.domain.subscription import Subscription
+
+NO_SMTP = "this node sends no mail: the operator has to set RPS_SMTP_URL"
+NO_SECRET = "its secret is missing: change the subscription and give it anew"  # noqa: S105
+
+
+class Channels:
+    """How each kind of subscription is told."""
+
+    def __init__(self, config: Config, transport: Wire, secrets: SecretStore) -> None:
+        self._config = config
+        self._transport = transport
+        self._secrets = secrets
+
+    def channel(self, subscription: Subscription) -> Channel:
+        """Raises ChannelUnusable, which says what to mend."""
+        if subscription.kind == EMAIL:
+            if self._config.smtp is None:
+                raise ChannelUnusable(NO_SMTP)
+            return EmailChannel(self._config.smtp, subscription.settings["addresses"])
+        secrets = self._secrets.live(subscription.domain, [subscription.secret_name])
+        if not secrets:
+            raise ChannelUnusable(NO_SECRET)
+        if subscription.kind == WEBHOOK:
+            return self._webhook(subscription, secrets)
+        services, allowed = self._config.apprise_services, self._config.allow_networks
+        return AppriseChannel(secrets[0], services, allowed)
+
+    def refusal(self, kind: str, secret: str | None) -> str | None:
+        """Why a subscription of this kind would be of no use here, None where it would;
+        repeats nothing of the secret."""
+        if kind == EMAIL:
+            return NO_SMTP if self._config.smtp is None else None
+        if kind == APPRISE and secret is not None:
+            return usable(secret, self._config.apprise_services)
+        return None
+
+    def _webhook(self, subscription: Subscription, secrets: list[str]) -> Channel:
+        try:
+            return WebhookChannel(
+                self._transport,
+                url=subscription.settings["url"],
+                secrets=secrets,
+                source=self._config.public_url or "urn:rps",
+            )
+        except SecretUnusable as error:
+            raise ChannelUnusable(str(error)) from None
+
+    def try_out(
+        self, subscription: Subscription, key: UUID, now: datetime
+    ) -> Announced:
+        """Send a test notice at once. ChannelUnusable."""
+        name, domain = subscription.name, subscription.domain
+        said = Announcement(
+            key=str(key),
+            topic="test",
+            subject=f"[rps] a test of {name} ({domain})",
+            text="A person asked for this test. Nothing has happened.\n",
+            about=name,
+            at=now.isoformat(),
+            data={"domain": domain, "topic": "test", "subscription": name},
+        )
+        return self.channel(subscription).announce(said)
