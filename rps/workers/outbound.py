@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from rps.domain import flow
-from rps.domain.constants import constant_fields
-from rps.domain.delivery import Delivered, Write
+from rps.domain import writing
+from rps.domain.delivery import Delivered
 from rps.log.append import Fence
 from rps.log.columns import columns
 from rps.workers.lanes import LEASE_SECONDS
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from rps.domain.aggregate import Event
-    from rps.domain.delivery import Capabilities, Outcome, Settlement
+    from rps.domain.delivery import Capabilities, Outcome, Settlement, Write
     from rps.log.questions import Questions
     from rps.workers.lanes import ClaimedOut
     from rps.workers.scene import Scene
@@ -176,34 +175,5 @@ def _message(row: tuple[Any, ...]) -> Message:
 
 def written(scene: Scene, lane: Lane) -> Write:
     """The outbound flow: shared values in the member's words. MappingRefused."""
-    message = scene.message
-    operation = message.operation
-    if operation == "create" and lane.record_id is not None:
-        operation = "update"
-    elif operation == "update" and lane.record_id is None:
-        operation = "create"
-    return Write(
-        delivery_id=message.delivery_id,
-        correlation_id=str(message.correlation_id),
-        process_event=message.process_event,
-        operation=operation,
-        table=message.table,
-        record_id=lane.record_id,
-        if_match=lane.revision if lane.record_id is not None else None,
-        fields={
-            **constant_fields(
-                scene.member,
-                message.fields,
-                message.context,
-                is_new=operation == "create",
-            ),
-            **flow.outbound(scene.member, scene.definition, message.fields),
-        },
-        entries=flow.outbound_entries(scene.member, scene.definition, message.entries),
-        origin=tuple(message.origin),
-        hop=message.hop,
-        changed_by=message.changed_by,
-        changed_at=message.changed_at,
-        version=max(message.versions.values(), default=0),
-        attachments=flow.outbound_attachments(message.attachments),
-    )
+    known = (lane.record_id, lane.revision)
+    return writing.written(scene.message, scene.member, scene.definition, *known)

@@ -1,0 +1,78 @@
+"""What real workers judged, judged again from the log alone, comes out the same."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from engine import Engine
+from story import Story
+
+from rps.domain.judgements import Judgement, judgements, same
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from uuid import UUID
+
+log = logging.getLogger(__name__)
+
+SCHEDULES = int(os.environ.get("RPS_ENGINE_SCHEDULES", "60")) // 3
+KINDS: list[dict[str, bool]] = [
+    {},
+    {"deletes": True},
+    {"manual": True},
+    {"latest": True},
+    {"edits": True},
+]
+CORRELATIONS = """
+SELECT DISTINCT originator_id FROM rps_events WHERE topic = 'change.captured'
+"""
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("grade", "ABC")
+def test_a_nodes_log_judged_again_says_what_it_said(database: str, grade: str) -> None:
+    engine = Engine(database, grade)
+    try:
+        engine.run(
+            [
+                Story(grade, number, **KINDS[number % len(KINDS)])
+                for number in range(1, SCHEDULES + 1)
+            ]
+        )
+        found = list(_judged(engine))
+    finally:
+        engine.close()
+    other = [told for told in found if told]
+    log.info("%s: %d judgements, %d others", grade, len(found), len(other))
+    assert len(found) > 10 * SCHEDULES
+    open(f"/tmp/other-{grade}.txt", "w").write("\n".join(other))
+    assert other == []
+
+
+def _judged(engine: Engine) -> Iterator[str]:
+    """Of each judgement in the log: what came out otherwise, if anything."""
+    configuration = engine.application.configuration.refresh()
+    for (key,) in engine.ask(CORRELATIONS):
+        for each in judgements(_stream(engine, key)):
+            definition_id = engine.application.configuration.current.revisions
+            revisions = next(
+                r for d, r in definition_id.items() if str(d) == each.captured.definition
+            )
+            again = each.again(revisions[1], 1)
+            yield "" if same(again, each.events) else _told(each, again)
+    del configuration
+
+
+def _stream(engine: Engine, key: UUID) -> list[tuple[int, object]]:
+    stored = engine.application.recorder.streams({key: 0})
+    mapper = engine.application.event_mapper
+    return [(each.id, mapper.to_domain_event(each)) for each in stored]
+
+
+def _told(each: Judgement, again: list[object]) -> str:
+    recorded = [f"{e.TOPIC} {vars(e)}" for e in each.events]
+    recomputed = [f"{e.TOPIC} {vars(e)}" for e in again]
+    return "\n".join(["", str(each.before.id), *recorded, "--", *recomputed])
