@@ -25,6 +25,7 @@ COMMANDS = {
     "conflict": "rps.cli.conflicts:conflict",
     "replay": "rps.cli.replays:replay",
     "audit": "rps.cli.audit:audit",
+    "trace": "rps.cli.trace:trace",
     "definition": "rps.cli.definitions:definition",
     "system": "rps.cli.systems:system",
     "token": "rps.cli.tokens:token",
@@ -41,6 +42,7 @@ Exit codes:
   2  wrong usage or configuration
   3  no such thing
   4  the database or a remote system cannot be reached
+  5  what was compared differs (rps definition what-if)
 
 \b
 Environment (all may be left out):

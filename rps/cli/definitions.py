@@ -17,6 +17,7 @@ from rps.cli.terminal import (
     show,
     show_json,
 )
+from rps.cli.trials import try_definition, what_if
 from rps.cli.yaml_document import Located, read_located
 from rps.domain.document import parse
 from rps.domain.problem import DefinitionRefused, Problem
@@ -35,6 +36,8 @@ def definition() -> None:
 
 
 definition.add_command(definition_schema)
+definition.add_command(try_definition)
+definition.add_command(what_if)
 
 
 @definition.command()

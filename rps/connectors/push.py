@@ -29,6 +29,7 @@ import orjson
 from rps.connectors import batch as batches
 from rps.connectors import meaning
 from rps.connectors.fetching import fetched, ranged
+from rps.connectors.preview import preview_of
 from rps.connectors.shown import parsed, shown_record, snapshot
 from rps.connectors.signature import Signer
 from rps.connectors.transport import Answer, NoAnswer, NotSent, Request
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         Capabilities,
         Fetched,
         Outcome,
+        Preview,
         Reading,
         Settlement,
         Write,
@@ -151,6 +153,10 @@ class PushConnector:
             return Refused(f"the message cannot be put into a request: {error}")
         url = f"{self._url}/messages"
         return Request("POST", url, headers, body, self._capabilities.dedupe)
+
+    def preview(self, write: Write) -> Preview | Refused:
+        request = self._single(write)
+        return request if isinstance(request, Refused) else preview_of(request)
 
     def _batched(self, writes: Sequence[Write]) -> Iterator[list[tuple[int, Outcome]]]:
         messages: list[batches.Part] = []

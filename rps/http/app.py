@@ -28,6 +28,7 @@ from rps.http.queues import Queues
 from rps.http.replays import Replays
 from rps.http.routes import PREFIX, register
 from rps.http.systems import Systems
+from rps.http.trials import Trials
 
 if TYPE_CHECKING:
     from rps.http.parts import Parts
@@ -63,6 +64,7 @@ def create_app(parts: Parts) -> Flask:
         "conflicts": Conflicts(parts),
         "attachments": Attachments(parts),
         "replays": Replays(parts),
+        "trials": Trials(parts),
         "audit": Audit(parts),
         "openapi": document,
     }

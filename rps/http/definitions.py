@@ -84,7 +84,7 @@ class Definitions:
     @allowed(*CONFIGURERS)
     def put_definition(self, process_event: str) -> Response:
         who, now = principal(), self._clock()
-        definition = _document(decoded(LIMITS), process_event, who.domain)
+        definition = document_of(decoded(LIMITS), process_event, who.domain)
         key = ProcessSyncDefinition.id_of(who.domain, process_event)
         if self._application.find(ProcessSyncDefinition, key) is None:
             precondition(None)
@@ -159,7 +159,7 @@ class Definitions:
         return found
 
 
-def _document(posted: Any, process_event: str, domain: str) -> Definition:
+def document_of(posted: Any, process_event: str, domain: str) -> Definition:
     """The definition `posted` describes; name and domain may be left to the URL and
     the account, and must not contradict them. Raises DefinitionRefused."""
     if not isinstance(posted, dict):
