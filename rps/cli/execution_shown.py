@@ -63,6 +63,8 @@ def _change_branch(tree: Tree, found: Mapping[str, Any]) -> None:
         line((f"{moment(judgement['at'])} ", "dim"), (said + reason, "cyan"))
     )
     add_steps(judged, judgement["steps"])
+    for made in judgement["messages"]:
+        judged.add(line((f"message {made['message_id']} to {made['member']}", "")))
     if not judgement["as_recorded"]:
         text = "judged again it comes out otherwise: see docs/operating.md"
         judged.add(line((text, "yellow")))

@@ -32,6 +32,8 @@ def _said(step: Mapping[str, Any]) -> list[tuple[str, str]]:
     detail = step["detail"]
     if step["kind"] == "merge":
         detail = f"{value_said(step['input']['shown'])}, {detail}"
+    elif step["kind"] == "verdict":
+        detail = f"{step['output']}, {detail}" if detail else step["output"]
     seconds = step["seconds"]
     return [
         (step["name"], style or "bold"),

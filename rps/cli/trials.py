@@ -268,7 +268,7 @@ def _change(text: bytes) -> dict[str, Any]:
     try:
         return checked(decode(text))
     except BodyRefused as error:
-        raise Failure(f"the change is no JSON that is taken: {error}") from None
+        raise Failure(f"the change is not taken: {error.detail}") from None
     except ValidationError as error:
         told = orjson.dumps(error.messages, option=orjson.OPT_NON_STR_KEYS).decode()
         raise Failure(f"the change is not one: {told}") from None

@@ -32,8 +32,8 @@ def dry_run_tree(found: Mapping[str, Any]) -> Tree:
     for note in found["notes"]:
         tree.add(line((note, "yellow")))
     add_steps(tree, found["steps"])
-    reason = f": {found['reason']}" if found["reason"] else ""
-    tree.add(line((found["outcome"].replace("_", " "), "bold"), (reason, "")))
+    if not found["steps"]:
+        tree.add(line((found["reason"], "bold")))
     add_fault(tree, found["error"])
     for message in found["messages"]:
         branch = tree.add(

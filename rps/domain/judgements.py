@@ -156,7 +156,10 @@ class _Reading:
         return None
 
     def _fold(self, *further: Event) -> None:
+        """Events that tell nothing here may have been left out of the stream."""
         for event in (*self._leading, *further):
+            if self._correlation is not None:
+                self._correlation.version = event.originator_version - 1
             self._correlation = event.mutate(self._correlation)
         self._leading.clear()
 
@@ -164,6 +167,7 @@ class _Reading:
         verdict = run.verdict
         captured = self._captured.get(verdict.sequence)
         if captured is not None and self._correlation is not None:
+            self._correlation.version = run.events[0].originator_version - 1
             if not isinstance(verdict, ChangeFailed):
                 del self._captured[verdict.sequence]
             if not (isinstance(verdict, ChangeIgnored) and is_move(verdict)):

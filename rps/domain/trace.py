@@ -128,25 +128,32 @@ def deliveries_shown(
     """The message as it was made and made anew, each with its outbound steps and its
     attempts."""
     shown: list[dict[str, Any]] = []
-    message = found.message
-    spans: list[tuple[LoggedMessage, Event, list[Event]]] = [
-        (message, found.made_by, [])
-    ]
+    for message, made_by, since in _spans(found):
+        if journal.lacking(message.entries):
+            message.entries = [dict(entry) for entry in message.entries]
+            accepted = (e for _, e in stream() if isinstance(e, events.ChangeAccepted))
+            journal.fill(message.entries, accepted)
+        shown.append(
+            _delivery(message, made_by, since, definitions, found.record_id, clock)
+        )
+    return shown
+
+
+def _spans(found: Found) -> list[tuple[LoggedMessage, Event, list[Event]]]:
+    """The message as it was each time, what made it so, and what became of it. One may
+    be made anew while it is under way as it was before."""
+    span: tuple[LoggedMessage, Event, list[Event]]
+    message, span = found.message, (found.message, found.made_by, [])
+    spans = {message.delivery_id: span}
     for event in found.about:
         if isinstance(event, events.MessageRevised):
             message = message.anew(event)
-            spans.append((message, event, []))
+            span = spans[message.delivery_id] = (message, event, [])
         else:
-            spans[-1][2].append(event)
-    for each, made_by, since in spans:
-        if journal.lacking(each.entries):
-            each.entries = [dict(entry) for entry in each.entries]
-            accepted = (e for _, e in stream() if isinstance(e, events.ChangeAccepted))
-            journal.fill(each.entries, accepted)
-        shown.append(
-            _delivery(each, made_by, since, definitions, found.record_id, clock)
-        )
-    return shown
+            if isinstance(event, events.MessageTransmitted):
+                span = spans.get(event.delivery_id, span)
+            span[2].append(event)
+    return list(spans.values())
 
 
 def _delivery(

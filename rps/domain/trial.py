@@ -178,7 +178,7 @@ def _takes_part(
         place = f"{place}/{name}" if name else place
         steps.note(name or "takes part", "condition", place, held=False, detail=why)
         return False
-    if member.capture_when:
+    if member.capture_when and capturing.is_asked(before, case):
         steps.take(
             "capture_when",
             "condition",
@@ -188,6 +188,14 @@ def _takes_part(
             held=not is_condition,
             detail=why.removeprefix(capturing.CONDITION) if is_condition else "",
             output=None,
+        )
+    elif member.capture_when:
+        steps.note(
+            "capture_when",
+            "condition",
+            f"{place}/capture_when",
+            condition=member.capture_when,
+            detail="not asked of this change",
         )
     return not is_out
 
