@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from rps.cli.session import Session
 
 SHOWN = 20
+STEP = 50
+"""Changes between two movements of the progress bar."""
 
 
 class Moment(click.ParamType[datetime]):
@@ -207,9 +209,11 @@ def _looked_over(trial: WhatIf, limit: int | None, shown_max: int) -> dict[str, 
         tell(0, total)
         for judged, retrial in enumerate(trial.retrials(), 1):
             count(retrial)
-            tell(judged, max(total, judged))
+            if judged % STEP == 0:
+                tell(judged, max(total, judged))
             if judged == limit:
                 break
+        tell(judged, judged)
     return {
         "judged": judged,
         "same": judged - different,

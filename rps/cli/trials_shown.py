@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
 
 from rich.tree import Tree
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 FIELDS_SHOWN = 12
 BODY_LINES = 40
+PREFIX_CHARACTERS = 20
+"""Of what two long texts have in common, before they part."""
 
 
 def dry_run_tree(found: Mapping[str, Any]) -> Tree:
@@ -105,16 +108,21 @@ def _message_difference(tree: Tree, message: Mapping[str, Any]) -> None:
 
 def _differences(tree: Tree, prefix: str, fields: Sequence[Mapping[str, Any]]) -> None:
     for each in fields[:FIELDS_SHOWN]:
-        tree.add(
-            line(
-                (f"{prefix}{each['field']} ", ""),
-                (value_said(each["recorded"]), "red"),
-                (" -> ", "dim"),
-                (value_said(each["tried"]), "green"),
-            )
-        )
+        was, would = _both(each["recorded"], each["tried"])
+        name = f"{prefix}{each['field']} "
+        tree.add(line((name, ""), (was, "red"), (" -> ", "dim"), (would, "green")))
     if len(fields) > FIELDS_SHOWN:
         tree.add(line((f"and {len(fields) - FIELDS_SHOWN} more fields", "dim")))
+
+
+def _both(was: Any, would: Any) -> tuple[str, str]:
+    """Two values; of long texts what stands around where they part."""
+    if not (isinstance(was, str) and isinstance(would, str)):
+        return value_said(was), value_said(would)
+    start = len(commonprefix([was, would])) - PREFIX_CHARACTERS
+    if start <= PREFIX_CHARACTERS:
+        return value_said(was), value_said(would)
+    return f"…{value_said(was[start:])}", f"…{value_said(would[start:])}"
 
 
 def _verdict(outcome: Mapping[str, Any]) -> str:

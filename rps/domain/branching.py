@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rps.domain.correlation import Correlation
-from rps.domain.state import Attached, Link, Pending, Shared, Unsettled
+from rps.domain.state import Attached, Link, Shared, Unsettled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 C = TypeVar("C", bound=Correlation)
 
@@ -24,24 +27,51 @@ def branched(correlation: C) -> C:
 
 
 def _copied(value: Any) -> Any:
-    match value:
-        case Unsettled():
-            unsettled = Unsettled()
-            for key, message in value.items():
-                unsettled[key] = copy(message)
-            return unsettled
-        case dict():
-            return {key: _copied(each) for key, each in value.items()}
-        case set() | list():
-            return copy(value)
-        case Link():
-            link = copy(value)
-            link.base, link.agreed = dict(link.base), dict(link.agreed)
-            link.waived, link.entries = dict(link.waived), dict(link.entries)
-            return link
-        case Attached():
-            return Attached(value.shown, dict(value.held), dict(value.known_as))
-        case Shared() | Pending():
-            return copy(value)
-        case _:
-            return value
+    copying = _COPIES.get(type(value))
+    return value if copying is None else copying(value)
+
+
+def _dict(value: dict[Any, Any]) -> dict[Any, Any]:
+    return {key: _copied(each) for key, each in value.items()}
+
+
+def _unsettled(value: Unsettled) -> Unsettled:
+    made = Unsettled()
+    for key, message in value.items():
+        made[key] = copy(message)
+    return made
+
+
+def _link(value: Link) -> Link:
+    return Link(
+        value.system,
+        value.table,
+        value.record_id,
+        value.revision,
+        dict(value.base),
+        dict(value.agreed),
+        dict(value.waived),
+        dict(value.entries),
+        value.since,
+    )
+
+
+def _shared(value: Shared) -> Shared:
+    return Shared(value.value, value.version, value.stamp, value.origin, value.past)
+
+
+def _attached(value: Attached) -> Attached:
+    return Attached(value.shown, dict(value.held), dict(value.known_as))
+
+
+# Spelled out: `copy` of objects with slots takes five times as long, and each judgement
+# that is taken again begins with a branch.
+_COPIES: dict[type, Callable[[Any], Any]] = {
+    dict: _dict,
+    set: set,
+    list: list,
+    Unsettled: _unsettled,
+    Link: _link,
+    Shared: _shared,
+    Attached: _attached,
+}

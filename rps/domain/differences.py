@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rps.domain import capturing, events, flow
 from rps.domain.constants import constant_fields
 from rps.domain.events import ChangeAccepted
-from rps.domain.judgements import judged
+from rps.domain.judgements import judged, same
 from rps.domain.trial import verdict_of
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ def compared(
         return found
     own = in_force(judgement)
     again = judgement.again(recorded(own), own)
+    if same(again, judgement.events):
+        return found
     return _compared(judgement, again, recorded, tried, revision)
 
 
