@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from os.path import commonprefix
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from rich.tree import Tree
@@ -119,7 +119,8 @@ def _both(was: Any, would: Any) -> tuple[str, str]:
     """Two values; of long texts what stands around where they part."""
     if not (isinstance(was, str) and isinstance(would, str)):
         return value_said(was), value_said(would)
-    start = len(commonprefix([was, would])) - PREFIX_CHARACTERS
+    alike = takewhile(lambda pair: pair[0] == pair[1], zip(was, would, strict=False))
+    start = sum(1 for _ in alike) - PREFIX_CHARACTERS
     if start <= PREFIX_CHARACTERS:
         return value_said(was), value_said(would)
     return f"…{value_said(was[start:])}", f"…{value_said(would[start:])}"
