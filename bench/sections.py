@@ -85,7 +85,7 @@ SECTIONS = (
         ("what-if*",),
         (
             *(("per second", "per_second"), ("changes", "changes")),
-            *(("seconds", "seconds"), ("PostgreSQL µs", "postgres_us")),
+            *(("seconds", "seconds"), *COST),
         ),
     ),
     Section(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,11 +29,12 @@ def what_if(run: Deployment, _: Size, *, events: int, differs: bool) -> Outcome:
         file = Path(folder) / "draft.json"
         file.write_bytes(orjson.dumps(_draft(differs=differs)))
         before, start = run.server_seconds(), time.monotonic()
+        used = _used_seconds()
         said = run.rps(
             *(dsn, "definition", "what-if", NAME, "--file", str(file), "-o", "json"),
             code=DIFFERENT if differs else 0,
         )
-        seconds = time.monotonic() - start
+        seconds, used = time.monotonic() - start, _used_seconds() - used
         server = run.server_seconds() - before
     found = orjson.loads(said)
     judged = found["judged"]
@@ -45,10 +47,17 @@ def what_if(run: Deployment, _: Size, *, events: int, differs: bool) -> Outcome:
             "per_second": judged / seconds,
             "seconds": seconds,
             "changes": judged,
+            "cpu_us": used * 1e6 / judged,
             "postgres_us": server * 1e6 / judged,
         },
         faults,
     )
+
+
+def _used_seconds() -> float:
+    """Processor time of the commands that were run to their end."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def _draft(*, differs: bool) -> dict[str, object]:

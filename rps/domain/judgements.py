@@ -167,7 +167,6 @@ class _Reading:
         verdict = run.verdict
         captured = self._captured.get(verdict.sequence)
         if captured is not None and self._correlation is not None:
-            self._correlation.version = run.events[0].originator_version - 1
             if not isinstance(verdict, ChangeFailed):
                 del self._captured[verdict.sequence]
             if not (isinstance(verdict, ChangeIgnored) and is_move(verdict)):

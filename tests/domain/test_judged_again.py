@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from linked_simulation import LinkedSimulation
-from shared_record import shared
+from shared_record import definition, shared
 from simulation import Simulation
 
 from rps.domain import events
 from rps.domain.branching import branched
-from rps.domain.judgements import Judgement, judgements, same
+from rps.domain.judgements import Judgement, _Reading, judgements, same
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -106,6 +106,44 @@ def test_what_happens_to_a_branch_leaves_its_correlation_as_it_is() -> None:
         assert vars(each.before) == before
         looked_at += 1
     assert looked_at > 10
+
+
+def test_a_branch_has_nothing_of_what_was_not_collected_yet() -> None:
+    record = shared()
+    record.record.deactivate("over", "anna", record.now)
+
+    assert branched(record.record).collect_events() == []
+    assert len(list(record.record.collect_events())) == 1
+
+
+def test_a_conflict_that_settles_itself_is_of_the_judgement_that_settled_it() -> None:
+    record = shared(definition("manual"))
+    record.shows("a", 2, state="one")
+    record.shows("b", 2, state="two")
+    stream = Stream(record)
+    stream.shows("b", 3, state="one")
+
+    (judgement,) = stream.judgements()
+    assert isinstance(judgement.events[-1], events.ConflictResolved)
+    assert same(judgement.again(record.definition, 1), judgement.events)
+
+
+class Stream:
+    """What happens to a record from now on, read behind all that was before."""
+
+    def __init__(self, record: Any) -> None:
+        self.record, self.before = record, branched(record.record)
+        self.happened: list[Any] = []
+
+    def shows(self, member: str, revision: int, **more: Any) -> None:
+        self.record.shows(member, revision, **more)
+        vars(self.record.captured)["sequence"] = self.record.sequence
+        self.happened += [self.record.captured, *self.record.followed]
+
+    def judgements(self) -> list[Judgement]:
+        reading = _Reading()
+        reading._correlation = self.before
+        return [each.kept() for each in reading.read(enumerate(self.happened, 1))]
 
 
 def test_events_that_tell_a_judgement_nothing_may_be_left_out() -> None:

@@ -290,6 +290,29 @@ def test_a_dry_run_of_nonsense_is_refused_at_its_place(
     assert answered.json.get("place", "") == place
 
 
+@pytest.mark.parametrize("path", [DRY_RUN, WHAT_IF])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{",
+        b"null",
+        b'{"change": {"fields": {"a": NaN}}}',
+        b'{"change": {"record_id": "\\ud800"}}',
+        b'{"revision": 1, "revision": 2}',
+        b'{"document": ' + b"[" * 5_000 + b"]" * 5_000 + b"}",
+        b'{"document": {"a": [' + b"0," * 30_000 + b"0]}}",
+        b"\xff",
+    ],
+    ids=lambda raw: raw[:12].hex(),
+)
+def test_bytes_that_are_no_body_are_refused(
+    sharing: Node, path: str, raw: bytes
+) -> None:
+    answered = sharing.call("POST", path, raw=raw)
+    assert 400 <= answered.status < 500, answered.bytes
+
+
 def test_a_document_with_mistakes_is_refused_with_all_of_them(sharing: Node) -> None:
     wrong = {**DOCUMENT, "feilds": {}}
     for path, body in ((DRY_RUN, {"change": change_of()}), (WHAT_IF, {})):
@@ -361,6 +384,16 @@ def test_what_if_looks_at_its_range_only(sharing: Node) -> None:
         for asked in ({}, until, since, {**since, "until": "2025-01-02T12:40:00Z"})
     ]
     assert counts == [2, 1, 1, 0]
+
+
+def test_a_range_is_about_when_changes_were_judged(sharing: Node) -> None:
+    sharing.capture()
+    sharing.later(hours=1)
+    sharing.receive()
+    between = "2025-01-02T12:30:00Z"
+
+    assert sharing.call("POST", WHAT_IF, {"until": between}).json["judged"] == 0
+    assert sharing.call("POST", WHAT_IF, {"since": between}).json["judged"] == 1
 
 
 def test_what_if_of_failed_and_ignored_changes(sharing: Node) -> None:
