@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared_record import SharedRecord, definition
+from shared_record import SharedRecord, definition, shared
 from simulated_people import document_of
 from simulation import Simulation
 
@@ -139,6 +139,21 @@ def test_what_was_ignored_either_way_is_no_difference() -> None:
     own = definition()
     other = variant(a={"capture_when": "state=new", "capture_while": True})
     assert not tried(own, other, changes=changes)[-1]
+
+
+def test_what_a_worker_had_not_read_yet_is_no_difference_of_the_definition() -> None:
+    """The log has an answer right before the judgement which came too late for it."""
+    own = definition()
+    record = shared(own)
+    before = branched(record.record)
+    record.shows("a", 2, title="second")
+    judgement = recorded(record, before)
+    other = variant(c={"fields": {"title": "summary", "state": "state"}})
+    del before.links["b"]
+
+    assert not compared(judgement, own, 2, lambda _: own, lambda _: 1)
+    found = compared(judgement, other, 2, lambda _: own, lambda _: 1)
+    assert [each.member for each in found.messages] == ["c"]
 
 
 def test_comparisons_are_plain_data() -> None:

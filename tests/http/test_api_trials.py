@@ -511,6 +511,44 @@ def _entry(node: Node) -> Any:
     return node.get("/v1/inbound")["entries"][0]
 
 
+def test_a_change_that_was_moved_is_followed_to_where_it_was_judged(
+    sharing: Node,
+) -> None:
+    """Globex reported the record before its answer told that we had made it."""
+    own = sharing.shared()
+    early = {
+        **change_of("T1", change_id="early"),
+        "system": "globex",
+        "table": "ticket",
+    }
+    early |= {"operation": "update", "fields": {"summary": "Plotter"}}
+    receipt = sharing.call("POST", "/v1/changes", early).json
+    sharing.tell(
+        own,
+        events.CorrelationLinked,
+        definition=_definition_id(sharing),
+        member="globex",
+        system="globex",
+        table="ticket",
+        record_id="T1",
+        record_revision=None,
+    )
+    sharing.acknowledge(own)
+    sharing.receive()
+    (where,) = receipt["correlations"]
+    assert where["correlation_id"] != str(own)
+
+    path = f"/v1/inbound/{where['correlation_id']}/{where['position']}/execution"
+    found = checked(sharing, "ChangeExecution", sharing.call("GET", path))
+
+    assert found["correlation_id"] == str(own)
+    assert found["change"]["change_id"] == "early"
+    assert found["judgement"]["outcome"] == "accepted"
+    assert found["judgement"]["as_recorded"] is True
+    judged = sharing.call("POST", WHAT_IF, {}).json
+    assert (judged["judged"], judged["different"]) == (2, 0)
+
+
 def test_a_change_that_waits_is_not_judged_yet(sharing: Node) -> None:
     sharing.capture()
     entry = _entry(sharing)
