@@ -19,7 +19,8 @@ from rps.domain.differences import uncaptured
 from rps.domain.judgements import judged
 from rps.domain.logged import LoggedMessage, made_in
 from rps.domain.plan import Case
-from rps.domain.trace import fault, write_shown
+from rps.domain.steps import fault
+from rps.domain.trace import write_shown
 from rps.domain.trial import inbound, outbound, verdict_of
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ class DryRun:
             ),
             "values": getattr(verdict_event, "values", {}),
             "steps": [each.to_json() for each in steps.taken],
-            "error": fault(steps.error),
+            "error": fault(steps.error, tried.line_of),
             "messages": self._messages(tried, before, event, decided),
         }
 
@@ -238,7 +239,7 @@ class DryRun:
             "operation": message.operation,
             "fields": message.fields,
             "steps": [each.to_json() for each in steps.taken],
-            "error": fault(steps.error),
+            "error": fault(steps.error, tried.line_of),
             "write": None if write is None else write_shown(write),
             "request": request,
             "note": note,

@@ -12,12 +12,12 @@ from rps.domain import events
 from rps.domain.judgements import MOVED_TO, is_move
 from rps.domain.logged import find
 from rps.domain.problem import pointer
+from rps.domain.steps import fault_at, no_line
 from rps.domain.trace import (
     change_shown,
     deliveries_shown,
     judgement_at,
     judgement_shown,
-    line_of,
     outcome_shown,
     waits_shown,
 )
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rps.domain.agreement import Definition
     from rps.domain.judgements import Judgement
     from rps.domain.logged import Found
+    from rps.domain.steps import LineOf
 
 MOVES_MAX = 8
 STOPPED = ("parked", "permanent")
@@ -57,11 +58,15 @@ class Traces:
         found = find(stream, str(message_id))
         if found is None or found.made_by.domain != domain:
             raise NotFound(f"no message {message_id}")
-        definitions = self._definitions(vars(found.made_by)["definition"])
+        definition_id = vars(found.made_by)["definition"]
+        definitions, lines = (
+            self._definitions(definition_id),
+            self._lines(definition_id),
+        )
         judgement = None
         if isinstance(found.made_by, events.ChangeAccepted):
             judgement = judgement_at(stream, found.made_by.sequence, found.made_at)
-        deliveries = deliveries_shown(found, stream, definitions, self._clock)
+        deliveries = deliveries_shown(found, stream, definitions, self._clock, lines)
         outcome = outcome_shown(found)
         captured_at = judgement.captured.timestamp if judgement else None
         return {
@@ -69,7 +74,7 @@ class Traces:
             **self._judged(judgement),
             "deliveries": deliveries,
             "outcome": outcome,
-            "error": deliveries[-1]["error"] or _stopped(found, outcome),
+            "error": deliveries[-1]["error"] or _stopped(found, outcome, lines),
             "seconds": waits_shown(found, captured_at),
         }
 
@@ -106,10 +111,11 @@ class Traces:
         definition_id = UUID(captured.definition)
         revision = InForce(self._application, definition_id).at(judgement)
         definition = self._definitions(captured.definition)(revision)
-        shown = judgement_shown(judgement, definition, revision, self._clock)
+        line_of = self._lines(captured.definition)(revision)
+        shown = judgement_shown(judgement, definition, revision, self._clock, line_of)
         if shown["outcome"] == "failed" and shown["error"] is None:
             place = pointer("members", captured.member)
-            shown["error"] = _fault("verdict", place, shown["reason"])
+            shown["error"] = fault_at("verdict", place, shown["reason"], line_of)
         return {
             "change": change_shown(captured, judgement.sequence),
             "judgement": shown,
@@ -138,6 +144,10 @@ class Traces:
         revisions = self._application.configuration.current.revisions
         return revisions[UUID(definition_id)].__getitem__
 
+    def _lines(self, definition_id: str) -> Callable[[int], LineOf]:  # noqa: ARG002
+        """By the definition's revision: documents are kept without their files."""
+        return lambda _revision: no_line
+
 
 def _about(found: Found) -> Shown:
     message, made_by = found.message, vars(found.made_by)
@@ -158,12 +168,12 @@ def _about(found: Found) -> Shown:
     }
 
 
-def _stopped(found: Found, outcome: Shown) -> Shown | None:
+def _stopped(
+    found: Found, outcome: Shown, lines: Callable[[int], LineOf]
+) -> Shown | None:
     """What a person has to look at where no step was refused."""
     if outcome["state"] not in STOPPED:
         return None
-    return _fault("write", pointer("members", found.message.member), outcome["detail"])
-
-
-def _fault(step: str, place: str, detail: str) -> Shown:
-    return {"step": step, "place": place, "line": line_of(place), "detail": detail}
+    place = pointer("members", found.message.member)
+    line_of = lines(found.message.revision)
+    return fault_at("write", place, outcome["detail"], line_of)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rps.application.lane_commands import NotFound
 from rps.domain.document import parse, recorded
 from rps.domain.process_sync_definition import ProcessSyncDefinition
+from rps.domain.steps import no_line
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from rps.application import RemoteProcessSync
     from rps.domain.agreement import Definition
+    from rps.domain.steps import LineOf
 
 DRAFT, PUBLISHED = "draft", "published"
 
@@ -22,13 +24,14 @@ DRAFT, PUBLISHED = "draft", "published"
 @dataclass(frozen=True, slots=True)
 class Tried:
     """`revision` is what it is published as, or would be; `source` says in words where
-    it is from; `at` is now."""
+    it is from; `at` is now; `line_of` tells lines where the file is known."""
 
     definition: Definition
     definition_id: UUID
     revision: int
     source: str
     at: datetime
+    line_of: LineOf = no_line
 
     @property
     def domain(self) -> str:
@@ -44,14 +47,17 @@ class Tried:
 
 
 def of_document(
-    application: RemoteProcessSync, document: object, now: datetime
+    application: RemoteProcessSync,
+    document: object,
+    now: datetime,
+    line_of: LineOf = no_line,
 ) -> Tried:
     """A document by itself, kept nowhere. Raises DefinitionRefused."""
     definition = parse(document)
     key = ProcessSyncDefinition.id_of(definition.domain, definition.process_event)
     known = application.configuration.refresh().revisions.get(key, {})
     revision = max(known, default=0) + 1
-    return Tried(definition, key, revision, "document", now)
+    return Tried(definition, key, revision, "document", now, line_of)
 
 
 def of_definition(

@@ -127,7 +127,8 @@ def try_definition(
         to_stdout().print(dry_run_tree(found))
     errors = [each["error"] for each in (found, *found["messages"]) if each["error"]]
     if errors:
-        raise Failure(f"refused: {errors[0]['detail']} ({errors[0]['place']})")
+        where = f"{name_or_file}:{errors[0]['line']}: " if errors[0]["line"] else ""
+        raise Failure(f"{where}{errors[0]['detail']} ({errors[0]['place']})")
 
 
 @click.command(name="what-if")
@@ -247,7 +248,8 @@ def _of_file(session: Session, file: str) -> Tried:
     located = Located(None)
     try:
         located = _located(text)
-        return tried.of_document(session.application, located.document, session.now)
+        application, document = session.application, located.document
+        return tried.of_document(application, document, session.now, located.line_of)
     except DefinitionRefused as refused:
         for problem in refused.problems:
             at = located.position(problem)

@@ -57,6 +57,13 @@ class Located:
         at_value = is_whole and problem.code not in _OF_KEYS
         return placed.value if at_value else placed.key
 
+    def line_of(self, place: str) -> int | None:
+        """Where `place` stands, else what would hold it: a JSON pointer."""
+        while place and place not in self.places:
+            place = place.rpartition("/")[0]
+        placed = self.places.get(place)
+        return placed.key.line if placed else None
+
 
 class _Loader(yaml.SafeLoader):
     """Refuses what YAML would take silently: a key twice, aliases that multiply."""

@@ -15,6 +15,7 @@ from rps.domain import events, journal
 from rps.domain.judgements import judgements, same
 from rps.domain.logged import made_in
 from rps.domain.plan import Case
+from rps.domain.steps import fault, no_line
 from rps.domain.trial import inbound, outbound, verdict_of
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from rps.domain.delivery import Write
     from rps.domain.judgements import Judgement
     from rps.domain.logged import Definitions, Found, LoggedMessage, Stream
-    from rps.domain.trial import Step
+    from rps.domain.steps import LineOf
 
 RESPONSE_SHOWN = 500
 _SECRET = re.compile(
@@ -57,6 +58,7 @@ def judgement_shown(
     definition: Definition,
     revision: int,
     clock: Callable[[], float] | None = None,
+    line_of: LineOf = no_line,
 ) -> dict[str, Any]:
     """A judgement with its steps; `as_recorded`: taken again it says what it said."""
     again = judgement.again(definition, revision)
@@ -76,7 +78,7 @@ def judgement_shown(
             {"message_id": made["message_id"], "member": made["member"]}
             for made in made_in(verdict_of(judgement.events))
         ],
-        "error": fault(steps.error),
+        "error": fault(steps.error, line_of),
     }
 
 
@@ -99,23 +101,6 @@ def change_shown(captured: events.ChangeCaptured, sequence: int) -> dict[str, An
     }
 
 
-def fault(step: Step | None) -> dict[str, Any] | None:
-    """What stopped it, at which step, and where in the definition that stands."""
-    if step is None:
-        return None
-    return {
-        "step": step.name,
-        "place": step.place,
-        "line": line_of(step.place),
-        "detail": step.error,
-    }
-
-
-def line_of(place: str) -> int | None:  # noqa: ARG001 - documents come without lines
-    """The line of the definition's file at which `place` stands, where it is known."""
-    return None
-
-
 # --- a message ----------------------------------------------------------------------
 
 
@@ -124,6 +109,7 @@ def deliveries_shown(
     stream: Stream,
     definitions: Definitions,
     clock: Callable[[], float] | None = None,
+    lines: Callable[[int], LineOf] = lambda _revision: no_line,
 ) -> list[dict[str, Any]]:
     """The message as it was made and made anew, each with its outbound steps and its
     attempts."""
@@ -133,9 +119,9 @@ def deliveries_shown(
             message.entries = [dict(entry) for entry in message.entries]
             accepted = (e for _, e in stream() if isinstance(e, events.ChangeAccepted))
             journal.fill(message.entries, accepted)
-        shown.append(
-            _delivery(message, made_by, since, definitions, found.record_id, clock)
-        )
+        about = (definitions(message.revision), found.record_id, clock)
+        line_of = lines(message.revision)
+        shown.append(_delivery(message, made_by, since, *about, line_of))
     return shown
 
 
@@ -160,12 +146,12 @@ def _delivery(
     message: LoggedMessage,
     made_by: Event,
     since: Sequence[Event],
-    definitions: Definitions,
+    definition: Definition,
     known: str | None,
     clock: Callable[[], float] | None,
+    line_of: LineOf,
 ) -> dict[str, Any]:
     """`known`: the member's record, for what was not sent yet."""
-    definition = definitions(message.revision)
     member = definition.members[message.member]
     sent = [e for e in since if isinstance(e, events.MessageTransmitted)]
     last = sent[-1] if sent else None
@@ -182,7 +168,7 @@ def _delivery(
         "fields": message.fields,
         "versions": message.versions,
         "steps": [each.to_json() for each in steps.taken],
-        "error": fault(steps.error),
+        "error": fault(steps.error, line_of),
         "write": None if write is None else write_shown(write),
         "attempts": [_attempt(each, message, definition, since) for each in sent],
     }

@@ -6,7 +6,7 @@ judgement and the write are made by. A new kind of step is put in here.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rps.domain import capturing, events, flow
@@ -14,6 +14,7 @@ from rps.domain.constants import constant_fields
 from rps.domain.events import ChangeAccepted, ChangeFailed, ChangeIgnored
 from rps.domain.problem import pointer
 from rps.domain.state import DELETED, Link
+from rps.domain.steps import Steps
 from rps.domain.writing import operation_of, written
 
 if TYPE_CHECKING:
@@ -30,72 +31,6 @@ Verdict = ChangeAccepted | ChangeIgnored | ChangeFailed
 
 TAKES_NO_PART = ("not captured", "hop limit", "not linked", "elsewhere", "moved on")
 """How reasons begin for which a change is not looked at any further."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """`place` is a JSON pointer into the definition document. `held` is None where
-    nothing was asked; `seconds` is None where nobody measured. After a step with an
-    `error` there is no other."""
-
-    name: str
-    kind: str
-    place: str
-    input: Any = None
-    output: Any = None
-    condition: str = ""
-    held: bool | None = None
-    detail: str = ""
-    error: str = ""
-    answer: Any = None
-    seconds: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-@dataclass(slots=True)
-class Steps:
-    """Steps as they are taken; `clock` gives seconds, None measures nothing."""
-
-    clock: Callable[[], float] | None = None
-    taken: list[Step] = field(default_factory=list)
-
-    def take(
-        self, name: str, kind: str, place: str, work: Callable[[], Any], **more: Any
-    ) -> Any:
-        """The output of `work`; None where it was refused, which ends the steps."""
-        if self.error is not None:
-            return None
-        start = self.clock() if self.clock else 0.0
-        output, error = None, ""
-        try:
-            output = work()
-        except flow.MappingRefused as refused:
-            error = str(refused)
-            more.pop("held", None)  # it could not be asked
-            place = more.pop("places", dict)().get(refused.field, place)
-        more.pop("places", None)
-        seconds = self.clock() - start if self.clock else None
-        made = Step(name, kind, place, output=output, error=error, seconds=seconds)
-        self.taken.append(_with(made, more))
-        return output
-
-    def note(self, name: str, kind: str, place: str, **more: Any) -> None:
-        """A step that was decided elsewhere."""
-        if self.error is None:
-            self.taken.append(Step(name, kind, place, **more))
-
-    @property
-    def error(self) -> Step | None:
-        """The step that was refused."""
-        last = self.taken[-1] if self.taken else None
-        return last if last is not None and last.error else None
-
-
-def _with(step: Step, more: Mapping[str, Any]) -> Step:
-    values = {name: getattr(step, name) for name in Step.__slots__}
-    return Step(**{**values, **more})
 
 
 # --- what comes in ------------------------------------------------------------------

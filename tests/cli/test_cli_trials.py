@@ -155,6 +155,21 @@ def test_try_ends_with_1_where_a_step_is_refused(
     assert position(shared) > 0
 
 
+def test_try_of_a_file_names_the_line_at_which_it_stopped(
+    rps: Rps, shared: RemoteProcessSync, tmp_path: Path
+) -> None:
+    file = written(tmp_path, "other.yaml", OTHER)
+    posted = json.dumps(change(5, short_description=["x"]))
+    result = rps(
+        *("definition", "try", file, "--change", "-", "-o", "json"), stdin=posted
+    )
+
+    line = json.loads(result.stdout)["error"]["line"]
+    lines = yaml.safe_dump(OTHER).splitlines()
+    assert lines[line - 1].strip() == "title: short_description"
+    assert position(shared) > 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "stdin", "code", "says"),
     [
