@@ -15,6 +15,7 @@ from rps.connectors.signature import new_secret
 from rps.connectors.transport import Answer, NotSent
 from rps.domain import events
 from rps.domain.delivery import Capabilities
+from rps.projections import trial_questions
 
 if TYPE_CHECKING:
     from api_node import Answered, Node
@@ -372,6 +373,19 @@ def test_what_if_goes_on_where_it_stopped(sharing: Node) -> None:
     assert whole["judged"] == 5
 
 
+def test_what_if_reads_long_streams_in_portions(
+    sharing: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(9):
+        sharing.shared(f"INC{number % 3}", change_id=f"c{number}", operation="update")
+    whole = sharing.call("POST", WHAT_IF, {"document": CONDITION}).json
+    monkeypatch.setattr(trial_questions, "PORTION", 2)
+    portions = sharing.call("POST", WHAT_IF, {"document": CONDITION}).json
+
+    assert portions == whole
+    assert (whole["judged"], whole["different"]) == (9, 3)
+
+
 def test_what_if_looks_at_its_range_only(sharing: Node) -> None:
     sharing.shared("INC1")
     sharing.later(hours=1)
@@ -475,6 +489,34 @@ def test_a_messages_execution_tells_all_of_it(sharing: Node) -> None:
     assert found["outcome"]["state"] == "delivered"
     assert found["seconds"]["judged_to_sent"] == 2.0
     assert found["error"] is None
+
+
+def test_a_message_that_no_change_made_tells_who_did(sharing: Node) -> None:
+    key = sharing.shared()
+    sharing.tell(
+        key,
+        events.CorrelationLinked,
+        definition=_definition_id(sharing),
+        member="globex",
+        system="globex",
+        table="ticket",
+        record_id="T1",
+        record_revision=None,
+    )
+    sharing.acknowledge(key)
+    at = f"/v1/correlations/{key}/members/globex"
+    assert sharing.call("POST", f"{at}/unlink", {"reason": "a while"}).status == 200
+    changed = {"short_description": "Scanner"}
+    sharing.shared(operation="update", change_id="c2", fields=changed)
+    assert sharing.call("POST", f"{at}/relink", {"reason": "again"}).status == 200
+
+    path = f"/v1/messages/{sharing.message(key)}/execution"
+    found = checked(sharing, "MessageExecution", sharing.call("GET", path))
+
+    assert (found["change"], found["judgement"]) == (None, None)
+    assert found["made_by"]["topic"] == "correlation.relinked"
+    assert (found["made_by"]["actor"], found["made_by"]["reason"]) == ("admin", "again")
+    assert found["deliveries"][0]["write"]["fields"]["summary"] == "Scanner"
 
 
 def test_a_parked_message_names_its_step(sharing: Node) -> None:

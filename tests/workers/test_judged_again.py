@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
@@ -12,6 +13,8 @@ from engine import Engine
 from story import Story
 
 from rps.domain.judgements import Judgement, judgements, same
+from rps.domain.logged import find, made_in
+from rps.domain.trace import deliveries_shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,12 +46,15 @@ def test_a_nodes_log_judged_again_says_what_it_said(database: str, grade: str) -
             ]
         )
         found = list(_judged(engine))
+        attempts = list(_attempts(engine))
     finally:
         engine.close()
     other = [told for told in found if told]
     log.info("%s: %d judgements, %d others", grade, len(found), len(other))
     assert len(found) > 10 * SCHEDULES
     assert other == []
+    assert len(attempts) > 5 * SCHEDULES
+    assert all(each["as_sent"] for each in attempts)
 
 
 def _judged(engine: Engine) -> Iterator[str]:
@@ -59,6 +65,20 @@ def _judged(engine: Engine) -> Iterator[str]:
             definition = revisions[UUID(each.captured.definition)][1]
             again = each.again(definition, 1)
             yield "" if same(again, each.events) else _told(each, again)
+
+
+def _attempts(engine: Engine) -> Iterator[dict[str, Any]]:
+    """Every attempt in the log, as the execution of its message shows it."""
+    revisions = engine.application.configuration.refresh().revisions
+    for (key,) in engine.ask(CORRELATIONS):
+        log = _stream(engine, key)
+        for message_id in [m["message_id"] for _, e in log for m in made_in(e)]:
+            traced = find(partial(list, log), message_id)
+            assert traced is not None
+            definitions = revisions[UUID(vars(traced.made_by)["definition"])]
+            stream = partial(list, log)
+            for each in deliveries_shown(traced, stream, definitions.__getitem__):
+                yield from each["attempts"]
 
 
 def _stream(engine: Engine, key: UUID) -> list[tuple[int, object]]:
