@@ -149,6 +149,8 @@ class DryRun:
         connector, why = self._connector(tried.domain, record.system)
         if connector is None:
             return None, why
+        if (state := self._state(tried.domain, record.system)) != "active":
+            return None, f"it is {state}"
         reading = connector.read(record.table, record.record_id)
         if isinstance(reading, Snapshot | Missing):
             return reading, ""
@@ -162,6 +164,10 @@ class DryRun:
             return self._connectors(system), ""
         except (ConnectorUnknown, SecretUnusable) as error:
             return None, str(error)
+
+    def _state(self, domain: str, name: str) -> str:
+        system = self._application.configuration.current.system(domain, name)
+        return system.state if system else ""
 
     # --- what would be done ---------------------------------------------------------
 
@@ -255,8 +261,7 @@ class DryRun:
         preview = connector.preview(write)
         if isinstance(preview, Refused):
             return None, preview.detail
-        system = self._application.configuration.current.system(domain, member.system)
-        state = system.state if system else ""
+        state = self._state(domain, member.system)
         note = "" if state == "active" else f"the system is {state}"
         return asdict(preview), note
 

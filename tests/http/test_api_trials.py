@@ -35,8 +35,10 @@ class Wire:
         self.written: list[Request] = []
         self.records: dict[str, Any] = {}
         self.is_away = False
+        self.asked = 0
 
     def send(self, request: Request) -> Any:
+        self.asked += 1
         if request.method != "GET":
             self.written.append(request)
         if self.is_away:
@@ -188,6 +190,17 @@ def test_a_system_that_is_away_leaves_what_is_known_of_the_record(
     assert known["messages"][0]["fields"] == {"title": "Printer", "state": "new"}
     assert unknown.status == 409
     assert unknown.json["place"] == "/record"
+
+
+def test_a_system_that_takes_no_part_is_not_asked(sharing: Node, wire: Wire) -> None:
+    sharing.shared()
+    disabled = sharing.call("POST", "/v1/systems/acme/disable", {"reason": "moving"})
+    assert disabled.status == 200
+    record = {"system": "acme", "table": "incident", "record_id": "INC1"}
+    found = sharing.call("POST", DRY_RUN, {"record": record}).json
+
+    assert found["record"] == {"read": "log", "detail": "as last known: it is disabled"}
+    assert wire.asked == 0
 
 
 def test_a_record_that_is_not_there_is_told(sharing: Node, wire: Wire) -> None:
