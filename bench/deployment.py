@@ -186,8 +186,9 @@ class Deployment:
 
     # --- rps ------------------------------------------------------------------------
 
-    def rps(self, dsn: str, *arguments: str) -> str:
-        """Run a command to its end; raises RuntimeError with what it said."""
+    def rps(self, dsn: str, *arguments: str, code: int = 0) -> str:
+        """Run a command to its end; raises RuntimeError with what it said where it does
+        not end with `code`."""
         done = subprocess.run(
             ours("rps", *arguments),
             cwd=ROOT,
@@ -196,7 +197,7 @@ class Deployment:
             text=True,
             check=False,
         )
-        if done.returncode != 0:
+        if done.returncode != code:
             raise RuntimeError(f"rps {' '.join(arguments)}:\n{done.stderr[-2000:]}")
         return done.stdout
 

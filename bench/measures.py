@@ -12,6 +12,7 @@ from bench import growth, linked, maintenance
 from bench import node_measures as node
 from bench import other_measures as other
 from bench.deployment import BATCHED
+from bench.what_if import what_if
 from rps.connectors.node import BATCH as NODE_BATCH
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 LOGS = (10_000, 100_000, 1_000_000)
 DEPTHS = (1, 100, 10_000)
 LOG_READ = 100_000
-"""Events in the log that is rebuilt from and verified."""
+"""Events in the log that is rebuilt from, verified and judged again."""
 
 BULK_TIMES = 4
 """Batches are fast: more changes, so that it takes a while."""
@@ -150,12 +151,16 @@ def _troubled(peers: Sequence[Peer]) -> Measures:
 
 
 def _maintenance() -> Measures:
-    return {
+    commands: Measures = {
         name: partial(maintenance.command, events=LOG_READ, command=command)
         for name, command in (
             ("rebuild", ("rebuild",)),
             ("verify", ("audit", "verify")),
         )
+    }
+    return commands | {
+        "what-if": partial(what_if, events=LOG_READ, differs=True),
+        "what-if-same": partial(what_if, events=LOG_READ, differs=False),
     }
 
 

@@ -78,6 +78,17 @@ SECTIONS = (
         ),
     ),
     Section(
+        "What-if",
+        "Recorded changes a second, judged again under another definition by the whole "
+        "command, its start included: one in which every message would be another one, "
+        "and (`-same`) the one that was in force.",
+        ("what-if*",),
+        (
+            *(("per second", "per_second"), ("changes", "changes")),
+            *(("seconds", "seconds"), *COST),
+        ),
+    ),
+    Section(
         "One in twenty refused",
         "1,000 changes of 100 keys, back to back (`faults-all`: as many of as many "
         "keys as elsewhere). rps tries again after 5 s, the rivals after 0.2 to 1 s, "

@@ -90,6 +90,14 @@ class Intake:
             self._node,
         )
 
+    def belongs_to(
+        self, domain: str, route: Route, change: Mapping[str, Any]
+    ) -> UUID | None:
+        """The correlation of the change's record; None: it would open one."""
+        key = _key(route, change)
+        linked = dict(self._lookup.linked(domain, [key]))
+        return {**self._named(domain, {key: change}), **linked}.get(key)
+
     def capture(
         self,
         poster: Poster,

@@ -26,6 +26,7 @@ COMMANDS = {
     "replay": "rps.cli.replays:replay",
     "notify": "rps.cli.notify:notify",
     "audit": "rps.cli.audit:audit",
+    "trace": "rps.cli.trace:trace",
     "definition": "rps.cli.definitions:definition",
     "system": "rps.cli.systems:system",
     "token": "rps.cli.tokens:token",
@@ -42,6 +43,7 @@ Exit codes:
   2  wrong usage or configuration
   3  no such thing
   4  the database or a remote system cannot be reached
+  5  what was compared differs (rps definition what-if)
 
 \b
 Environment (all may be left out):

@@ -24,6 +24,7 @@ from rps.cli.definition_scan import scan_definition
 from rps.cli.definition_schema import definition_schema
 from rps.cli.session import open_session
 from rps.cli.terminal import Failure, domain_option, output_option, show, show_json
+from rps.cli.trials import try_definition, what_if
 
 if TYPE_CHECKING:
     from rps.domain.agreement import Definition
@@ -40,7 +41,7 @@ def definition() -> None:
 
 for _command in (
     *(definition_schema, init_definition, scan_definition),
-    *(draft, diff, publish, rollback, retire, revisions),
+    *(draft, diff, publish, rollback, retire, revisions, try_definition, what_if),
 ):
     definition.add_command(_command)
 

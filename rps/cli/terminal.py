@@ -33,6 +33,7 @@ class Exit(IntEnum):
     USAGE = 2
     NOT_FOUND = 3
     UNREACHABLE = 4
+    DIFFERENT = 5
 
 
 class Failure(click.ClickException):

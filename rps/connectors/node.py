@@ -31,6 +31,7 @@ import orjson
 from rps.connectors import batch as batches
 from rps.connectors import meaning
 from rps.connectors.fetching import fetched, ranged
+from rps.connectors.preview import preview_of
 from rps.connectors.shown import parsed, shown_record, snapshot
 from rps.connectors.signature import Signer
 from rps.connectors.transport import Answer, NoAnswer, NotSent, Request
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
         ChangesRead,
         Fetched,
         Outcome,
+        Preview,
         Reading,
         Settlement,
         Write,
@@ -142,14 +144,24 @@ class NodeConnector:
             option=orjson.OPT_SORT_KEYS,
         )
 
+    def preview(self, write: Write) -> Preview | Refused:
+        try:
+            part = [(0, self._message(write))]
+        except (orjson.JSONEncodeError, ValueError) as error:
+            return Refused(f"the message cannot be put into a request: {error}")
+        return preview_of(self._request(part))
+
+    def _request(self, part: Sequence[batches.Part]) -> Request:
+        listed = b",".join([message for _, message in part])
+        body = b'{"protocol":%d,"messages":[%b]}' % (PROTOCOL, listed)
+        return self._post("messages", body, batches.answer_bytes(len(part)))
+
     def _sent(
         self, writes: Sequence[Write], part: Sequence[batches.Part]
     ) -> Iterator[list[tuple[int, Outcome]]]:
         """One request. Where the whole is refused, which says nothing about any one
         message, they go one by one."""
-        listed = b",".join([message for _, message in part])
-        body = b'{"protocol":%d,"messages":[%b]}' % (PROTOCOL, listed)
-        said = self._posted("messages", body, batches.answer_bytes(len(part)))
+        said = self._transport.send(self._request(part))
         if (
             isinstance(said, Answer)
             and said.status in batches.REFUSING_WHOLE
@@ -252,13 +264,14 @@ class NodeConnector:
         return parsed(said.body) or {}, ""
 
     def _posted(self, what: str, body: bytes, response_bytes: int) -> Said:
+        return self._transport.send(self._post(what, body, response_bytes))
+
+    def _post(self, what: str, body: bytes, response_bytes: int) -> Request:
         headers = self._signed(what, body) | JSON
-        return self._transport.send(
-            Request(
-                *("POST", f"{self._url}/{what}", headers, body),
-                retry_safe=True,
-                response_bytes=response_bytes,
-            )
+        return Request(
+            *("POST", f"{self._url}/{what}", headers, body),
+            retry_safe=True,
+            response_bytes=response_bytes,
         )
 
     def _got(self, path: str) -> tuple[Said, Exchange]:

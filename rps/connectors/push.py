@@ -30,6 +30,7 @@ import orjson
 from rps.connectors import batch as batches
 from rps.connectors import meaning
 from rps.connectors.fetching import fetched, ranged
+from rps.connectors.preview import preview_of
 from rps.connectors.shown import parsed, shown_record, snapshot
 from rps.connectors.signature import Signer
 from rps.connectors.transport import Answer, NoAnswer, NotSent, Request
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
         ChangesRead,
         Fetched,
         Outcome,
+        Preview,
         Reading,
         Settlement,
         Write,
@@ -154,6 +156,10 @@ class PushConnector:
             return Refused(f"the message cannot be put into a request: {error}")
         url = f"{self._url}/messages"
         return Request("POST", url, headers, body, self._capabilities.dedupe)
+
+    def preview(self, write: Write) -> Preview | Refused:
+        request = self._single(write)
+        return request if isinstance(request, Refused) else preview_of(request)
 
     def _batched(self, writes: Sequence[Write]) -> Iterator[list[tuple[int, Outcome]]]:
         messages: list[batches.Part] = []

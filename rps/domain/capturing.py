@@ -36,10 +36,7 @@ def objection(state: CorrelationState, case: Case) -> str:
     if captured.changed_by.casefold() in member.ignored_people:
         return f"not captured: changed by {shown(captured.changed_by)}, who is ignored"
     condition = case.definition.conditions.get(member.name)
-    if condition is None or captured.operation == "delete":
-        return ""
-    link = state.links.get(member.name)
-    if link and link.record_id is not None and not member.capture_while:
+    if condition is None or not is_asked(state, case):
         return ""
     try:
         why = condition.objection(MemberRecord(state, case))
@@ -47,6 +44,17 @@ def objection(state: CorrelationState, case: Case) -> str:
         field, value = unreadable.field, unreadable.value
         raise flow.MappingRefused(field, value, str(unreadable)) from None
     return f"{CONDITION}{why}" if why else ""
+
+
+def is_asked(state: CorrelationState, case: Case) -> bool:
+    """Whether the member's condition counts for the change."""
+    member, captured = case.member, case.captured
+    if captured.operation == "delete" or captured.source == READ_BACK:
+        return False
+    if captured.if_match is not None:
+        return False
+    link = state.links.get(member.name)
+    return member.capture_while or link is None or link.record_id is None
 
 
 def missed(case: Case, reason: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from rps.domain.execution import Course, Run, Sight
 from rps.domain.state import DELETED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from rps.domain.agreement import Definition, Member
     from rps.domain.plan import Case
@@ -78,7 +78,11 @@ class WrittenRecord:
 
 
 def inbound(
-    state: CorrelationState, case: Case, fields: Mapping[str, Any], answers: Answers
+    state: CorrelationState,
+    case: Case,
+    fields: Mapping[str, Any],
+    answers: Answers,
+    clock: Callable[[], float] | None = None,
 ) -> Course:
     """What the change's `fields` come to, in shared names. Raises MappingRefused."""
     member, definition, captured = case.member, case.definition, case.captured
@@ -99,6 +103,7 @@ def inbound(
         answers,
         is_asked=not is_decided,
         is_new=link is None or link.record_id is None,
+        clock=clock,
     ).go()
 
 
@@ -110,6 +115,7 @@ def outbound(
     answers: Answers,
     *,
     is_new: bool,
+    clock: Callable[[], float] | None = None,
 ) -> Course:
     """What the shared `fields` of a message come to, in the member's names; `context`
     are others that are known. Raises MappingRefused."""
@@ -133,6 +139,7 @@ def outbound(
         ),
         answers,
         is_new=is_new,
+        clock=clock,
     ).go()
 
 

@@ -98,6 +98,16 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
+class Preview:
+    """The request that a write would be, secrets and signatures left out of it."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
 class Delivered:
     """The write is done; `stored` is what the system made of it."""
 
@@ -317,6 +327,10 @@ class Connector(Protocol):
     ) -> Iterator[list[tuple[int, Outcome]]]:
         """Carry out up to `together` writes, in any order. Outcomes as they come back,
         each with the place of its write; one for each write in the end."""
+        ...
+
+    def preview(self, write: Write) -> Preview | Refused:
+        """The request that `write` would be, alone; nothing is sent."""
         ...
 
     def settle(self, write: Write) -> Settlement:

@@ -97,6 +97,7 @@ class Ran:
     made: Mapping[str, Any] = field(default_factory=dict)
     question: Mapping[str, Any] | None = None
     answer: Mapping[str, Any] | None = None
+    seconds: float | None = None
 
 
 @dataclass(slots=True)
@@ -117,7 +118,8 @@ class Run:
     """One run. `mapped` is the map's other side; `conditions` are the flow's, by place
     of the step and key. `is_asked`: whether the flow may refuse and skip; of what we
     read ourselves, or somebody else decided, it may not. `is_new`: nothing is known of
-    the record, so that each step has something to say."""
+    the record, so that each step has something to say. `clock` gives seconds, None
+    measures nothing."""
 
     flow: Flow
     member: str
@@ -127,12 +129,15 @@ class Run:
     answers: Answers
     is_asked: bool = True
     is_new: bool = False
+    clock: Callable[[], float] | None = None
     course: Course = field(default_factory=Course)
+    began: float = 0.0
 
     def go(self) -> Course:
         """Raises MappingRefused, with the steps that ran in its `ran`."""
         try:
             for at, step in enumerate(self.flow.steps):
+                self.began = self.clock() if self.clock else 0.0
                 if not self._step(at, step):
                     break
         except MappingRefused as refused:
@@ -306,6 +311,8 @@ class Run:
             more["given"] = {n: self.sight.value(n) for n in sorted(step.reads)}
         place = place_of(self.member, self.flow, at)
         scope = self.flow.scope(at) if at != self.flow.at_map else self.sight.scope
+        if self.clock:
+            more["seconds"] = self.clock() - self.began
         ran = Ran(step.name, step.kind, place, scope, status, why, **more)
         self.course.ran.append(ran)
 

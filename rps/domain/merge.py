@@ -265,6 +265,9 @@ def _three_way(
     added is in, what either side removed is out. Texts: line by line."""
     if rule.policy != "merge":
         return False, None
+    kind = list if rule.type == "tags" else str
+    if not all(isinstance(each, kind | None) for each in (base, mine, theirs)):
+        return False, None  # shared while the field was of another type
     if rule.type == "tags":
         old, left, right = set(base or ()), set(mine or ()), set(theirs or ())
         return True, sorted((left | right) - (old - left) - (old - right)) or None

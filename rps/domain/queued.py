@@ -92,6 +92,7 @@ class QueuedEntries(CorrelationState):
         """Note what a flow was answered. `about`: member, sequence, change_id and
         message_id, as it was asked."""
         subject, key = self.questions.get(question_id, ("", ""))
+        answer = {**answer, "seconds": round(seconds, 6)}
         if not subject:
             answer = {"withdrawn": "nobody waits for it any more"}
         self.happened(

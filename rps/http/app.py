@@ -30,6 +30,7 @@ from rps.http.replays import Replays
 from rps.http.routes import PREFIX, register
 from rps.http.subscriptions import SubscriptionRoutes
 from rps.http.systems import Systems
+from rps.http.trials import Trials
 
 if TYPE_CHECKING:
     from rps.http.parts import Parts
@@ -67,6 +68,7 @@ def create_app(parts: Parts) -> Flask:
         "replays": Replays(parts),
         "subscriptions": SubscriptionRoutes(parts),
         "notices": Notices(parts),
+        "trials": Trials(parts),
         "audit": Audit(parts),
         "openapi": document,
     }

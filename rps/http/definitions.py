@@ -249,9 +249,7 @@ def posted_definition(process_event: str, domain: str) -> tuple[Definition, str]
     alone). Raises DefinitionRefused, with line and column where there are some."""
 
     def read(document: object) -> Definition:
-        definition = parse(_beside(document, process_event, domain))
-        _agrees(definition, process_event, domain)
-        return definition
+        return document_of(document, process_event, domain)
 
     if is_called(YAML):
         written = raw_body()
@@ -260,6 +258,14 @@ def posted_definition(process_event: str, domain: str) -> tuple[Definition, str]
     if not isinstance(posted, dict):
         raise ValidationError(["give a definition document"])
     return read(posted), ""
+
+
+def document_of(document: object, process_event: str, domain: str) -> Definition:
+    """The definition that the document describes; name and domain may be left to the
+    URL and the account, and must not contradict them. Raises DefinitionRefused."""
+    definition = parse(_beside(document, process_event, domain))
+    _agrees(definition, process_event, domain)
+    return definition
 
 
 def _beside(posted: object, process_event: str, domain: str) -> object:

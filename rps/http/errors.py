@@ -15,6 +15,7 @@ from rps.application.arrivals import MessageRefused
 from rps.application.blobs import BlobContradicted, BlobTaken
 from rps.application.capture import SystemUnknown
 from rps.application.connections import ConnectorUnknown
+from rps.application.dry_run import NotOfDefinition, RecordUnread
 from rps.application.neighbours import InvitationRefused
 from rps.application.operations import (
     LaneBusy,
@@ -193,6 +194,18 @@ def _system_unknown(error: SystemUnknown) -> Problem:
     )
 
 
+def _not_of_definition(error: NotOfDefinition) -> Problem:
+    title = "The definition does not take part in that table"
+    detail = f"{error}. Correct system or table."
+    return Problem(422, "not-of-definition", title, detail, error.place)
+
+
+def _record_unread(error: RecordUnread) -> Problem:
+    title = "The record cannot be read"
+    detail = f"{error}. Give a change instead."
+    return Problem(409, "record-unread", title, detail, "/record")
+
+
 def _system_disabled(_: RemoteSystemDisabled) -> Problem:
     return Problem(
         409,
@@ -366,6 +379,8 @@ TABLE: Table = {
     TreatmentEnded: _treatment_ended,
     ValueRefused: _value_refused,
     SystemUnknown: _system_unknown,
+    NotOfDefinition: _not_of_definition,
+    RecordUnread: _record_unread,
     RemoteSystemDisabled: _system_disabled,
     ChangeIdReused: _change_id_reused,
     ChangeIdRepeated: _change_id_repeated,

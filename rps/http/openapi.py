@@ -9,7 +9,12 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema
 
-from rps.http import answer_schemas, notice_schemas, problem_schemas
+from rps.http import (
+    answer_schemas,
+    notice_schemas,
+    problem_schemas,
+    trial_schemas,
+)
 from rps.http.answers import JSON, NDJSON, answer
 from rps.http.changes import COMPONENTS
 from rps.http.file_answers import OCTETS
@@ -26,6 +31,7 @@ SCHEMAS = {
     **answer_schemas.SCHEMAS,
     **problem_schemas.SCHEMAS,
     **notice_schemas.SCHEMAS,
+    **trial_schemas.SCHEMAS,
 }
 VERSION = "1.0.0"
 UNDOCUMENTED = {"HEAD", "OPTIONS"}  # Flask adds HEAD to every GET

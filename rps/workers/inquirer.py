@@ -20,13 +20,13 @@ from uuid import uuid4
 import orjson
 
 from rps.application.connections import ConnectorUnknown
+from rps.application.looking_up import NotNow, found_or_made, taken
 from rps.connectors.signature import SecretUnusable
 from rps.domain.correlation import Correlation
 from rps.domain.delivery import Missing, Refused, Snapshot
 from rps.domain.question import Question
 from rps.domain.retry import next_attempt
 from rps.projections.inquiry_questions import InquiryQuestions
-from rps.workers.looking_up import NotNow, found_or_made
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -207,7 +207,7 @@ class Inquirer:
                 return _none(came, system.name), None
             found = {"record_id": came.record_id, "fields": dict(came.fields)}
             self._questions.found(inquiry, self.holder, found, FRESH_SECONDS)
-        return _taken(question, found, system.name), found
+        return taken(question, found, system.name), found
 
 
 def _none(came: Missing | Refused | NotNow, system: str) -> Answer | NotNow:
@@ -218,12 +218,3 @@ def _none(came: Missing | Refused | NotNow, system: str) -> Answer | NotNow:
             return {"error": f"{system}: {detail}"}
         case NotNow():
             return came
-
-
-def _taken(question: Question, found: Mapping[str, Any], system: str) -> Answer:
-    take = question.asked["take"]
-    if not take:
-        return {"value": found["record_id"]}
-    if take not in found["fields"]:
-        return {"error": f"the record of {system} shows no field {take!r}"}
-    return {"value": found["fields"][take]}

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from rps.domain import courses, flow
-from rps.domain.delivery import Delivered, Write
+from rps.domain import writing
+from rps.domain.delivery import Delivered
 from rps.log.append import Fence
 from rps.log.columns import columns
 from rps.workers.lanes import LEASE_SECONDS
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from rps.domain.aggregate import Event
-    from rps.domain.delivery import Capabilities, Outcome, Settlement
+    from rps.domain.delivery import Capabilities, Outcome, Settlement, Write
     from rps.domain.execution import Course
     from rps.log.questions import Questions
     from rps.workers.lanes import ClaimedOut
@@ -178,34 +178,6 @@ def _message(row: tuple[Any, ...]) -> Message:
 
 
 def written(scene: Scene, lane: Lane) -> tuple[Write, Course]:
-    """The message in the member's words, and how its flow came to that: nothing is to
-    be written where it asks or skips. MappingRefused."""
-    message = scene.message
-    operation = message.operation
-    if operation == "create" and lane.record_id is not None:
-        operation = "update"
-    elif operation == "update" and lane.record_id is None:
-        operation = "create"
-    course = courses.outbound(
-        *(scene.member, scene.definition, message.fields, message.context),
-        message.answers,
-        is_new=operation == "create",
-    )
-    write = Write(
-        delivery_id=message.delivery_id,
-        correlation_id=str(message.correlation_id),
-        process_event=message.process_event,
-        operation=operation,
-        table=message.table,
-        record_id=lane.record_id,
-        if_match=lane.revision if lane.record_id is not None else None,
-        fields=course.told,
-        entries=flow.outbound_entries(scene.member, scene.definition, message.entries),
-        origin=tuple(message.origin),
-        hop=message.hop,
-        changed_by=message.changed_by,
-        changed_at=message.changed_at,
-        version=max(message.versions.values(), default=0),
-        attachments=flow.outbound_attachments(message.attachments),
-    )
-    return write, course
+    """The message in the member's words, and how that came. Raises MappingRefused."""
+    known = (lane.record_id, lane.revision)
+    return writing.written(scene.message, scene.member, scene.definition, *known)

@@ -153,6 +153,26 @@ def test_of_texts_that_do_not_merge_or_not_fit_the_later_is_kept(
     assert [each.winner for each in result.conflicts] == ["remote"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "base", "mine", "theirs"),
+    [("text", ["x"], ["x", "y"], "new"), ("tags", "x", "x y", ["new"])],
+)
+def test_values_of_the_type_a_field_had_before_do_not_merge(
+    kind: Any, base: Any, mine: Any, theirs: Any
+) -> None:
+    """A field was published with another type: merging the value of before ended the
+    receiver, again and again."""
+    rule = SharedField("it", kind, "merge")
+    shared_now = {"it": Shared(mine, 2, (1, 0), "b")}
+    link = Link(base={"it": Known(base, "1")}, agreed={"it": 1})
+    seen = Sighting("a", "2", {"it": theirs}, (2, 0))
+    terms = Terms({"it": rule}, lambda _, value: value)
+    result = merge(shared_now, link, seen, terms)
+
+    assert result.values == {"it": theirs}
+    assert [each.winner for each in result.conflicts] == ["remote"]
+
+
 def test_a_deletion_is_accepted_when_the_member_lacks_only_what_it_is_not_sent() -> (
     None
 ):

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from api_node import Node
 from psycopg import sql
+from trying import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,3 +40,14 @@ def lasting(server: EmbeddedServer, template: str) -> Iterator[Node]:
         yield node
         node.close()
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(made[0]))
+
+
+@pytest.fixture
+def wire(sharing: Node, monkeypatch: pytest.MonkeyPatch) -> Wire:
+    """Real connectors on a wire of the test's own."""
+    made = Wire()
+    connector = staticmethod(made.connector)
+    monkeypatch.setattr(type(sharing), "_connector", connector)
+    sharing.app = sharing.make_app()
+    sharing.client = sharing.app.test_client()
+    return made

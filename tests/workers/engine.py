@@ -96,6 +96,7 @@ class Engine:
             )
             self.application.activate_system(system.id, "tester", self.now())
         self._published: set[str] = set()
+        self._decided: set[UUID] = set()
         self._receiver = Receiver(self.application, self.now)
         self.deaths = 0
         self._employ()
@@ -227,7 +228,7 @@ class Engine:
                 break
         else:
             said = [f"there is always more to decide: {self.ask(PARKED)}"]
-            for _, correlation_id in self.ask(OPEN):
+            for correlation_id in self._decided:
                 story = self._stories[correlation_id]
                 self._look_at(story)
                 said += [f"{story.number} {story.rules}", *told(story)]
@@ -275,7 +276,7 @@ class Engine:
         projector = Projector(self.application)
         while projector.work():
             pass
-        decided: set[UUID] = set()
+        self._decided = decided = set()
         for number, correlation_id in self.ask(OPEN):
             story = self._stories.get(correlation_id)
             if story is None or correlation_id in decided:

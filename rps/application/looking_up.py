@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rps.domain.aggregate import identity_text
 from rps.domain.delivery import (
@@ -20,8 +20,10 @@ from rps.domain.delivery import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rps.domain.delivery import Connector
-    from rps.domain.question import Question
+    from rps.domain.question import Answer, Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +37,24 @@ class NotNow:
 Came = Snapshot | Missing | Refused | NotNow
 
 
+def found(connector: Connector, question: Question) -> Came:
+    """The record asked for."""
+    asked = question.asked
+    reading = connector.find(asked["table"], asked["by"], str(asked["value"]))
+    match reading:
+        case Snapshot() if reading.deleted:
+            return Missing("it is deleted")
+        case Snapshot() | Missing() | Refused():
+            return reading
+        case Unavailable(detail, retry_after):
+            return NotNow(detail, retry_after)
+        case NeedsCredentials(detail) | Gone(detail):
+            return NotNow(detail)
+
+
 def found_or_made(connector: Connector, inquiry: str, question: Question) -> Came:
     """The record asked for; `inquiry` is always the same for the same one."""
-    asked = question.asked
-    found = connector.find(asked["table"], asked["by"], str(asked["value"]))
-    match found:
-        case Snapshot() if found.deleted:
-            came: Came = Missing("it is deleted")
-        case Snapshot() | Missing() | Refused():
-            came = found
-        case Unavailable(detail, retry_after):
-            came = NotNow(detail, retry_after)
-        case NeedsCredentials(detail) | Gone(detail):
-            came = NotNow(detail)
+    came = found(connector, question)
     if isinstance(came, Missing) and question.kind == "create_if_missing":
         return _made(connector, inquiry, question)
     return came
@@ -82,3 +89,13 @@ def _made(connector: Connector, inquiry: str, question: Question) -> Came:
             return NotNow(detail)
         case _:
             return Refused(f"it cannot be made: {outcome.detail}")
+
+
+def taken(question: Question, record: Mapping[str, Any], system: str) -> Answer:
+    """What the step takes of the record `{record_id, fields}`."""
+    take = question.asked["take"]
+    if not take:
+        return {"value": record["record_id"]}
+    if take not in record["fields"]:
+        return {"error": f"the record of {system} shows no field {take!r}"}
+    return {"value": record["fields"][take]}
