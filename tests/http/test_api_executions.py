@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 from api_node import change_of
@@ -13,6 +13,9 @@ from rps.domain import events
 
 if TYPE_CHECKING:
     from api_node import Node
+
+
+NOBODY = UUID(int=404)
 
 
 def test_a_messages_execution_tells_all_of_it(sharing: Node) -> None:
@@ -180,7 +183,7 @@ def test_executions_of_others_are_the_same_404(sharing: Node) -> None:
     key = sharing.shared()
     own = f"/v1/messages/{sharing.message(key)}/execution"
     entry = f"/v1/inbound/{key}/{_entry(sharing)['sequence']}/execution"
-    nobody = f"/v1/messages/{uuid4()}/execution"
+    nobody = f"/v1/messages/{NOBODY}/execution"
     bodies = [
         sharing.call("GET", path, who=who)
         for path, who in ((own, "stranger"), (entry, "stranger"), (nobody, "admin"))
@@ -198,9 +201,9 @@ def test_executions_of_others_are_the_same_404(sharing: Node) -> None:
     "path",
     [
         "/v1/messages/nothing/execution",
-        f"/v1/inbound/{uuid4()}/1/execution",
-        f"/v1/inbound/{uuid4()}/99999999999999999999/execution",
-        f"/v1/inbound/{uuid4()}/-1/execution",
+        f"/v1/inbound/{NOBODY}/1/execution",
+        f"/v1/inbound/{NOBODY}/99999999999999999999/execution",
+        f"/v1/inbound/{NOBODY}/-1/execution",
     ],
 )
 def test_an_execution_of_nothing_is_not_found(sharing: Node, path: str) -> None:
