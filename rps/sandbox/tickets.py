@@ -158,7 +158,7 @@ def _record_routes(blueprint: Blueprint, edits: Edits) -> None:
             found = edits.having(table, args["field"], args["value"])
         else:
             found = edits.of_table(table, args.get("external_id"))
-        return answer([_snapshot(record) for record in found])
+        return answer({"records": [_snapshot(record) for record in found]})
 
     @blueprint.get("/records/<table>/<record_id>")
     def record(table: str, record_id: str) -> Response:

@@ -184,8 +184,9 @@ def test_records_can_be_read_back_by_id_and_by_correlation(node: Node) -> None:
         "external_id": "c1",
     }
     listed = node.read("/rps/records/incident?external_id=c2").json
-    assert [record["record_id"] for record in listed] == ["INC0000002"]
-    assert node.read("/rps/records/incident?external_id=c3").json == []
+    assert [each["record_id"] for each in listed["records"]] == ["INC0000002"]
+    nobody = node.read("/rps/records/incident?external_id=c3").json
+    assert nobody == {"records": []}
     assert node.read("/rps/records/incident/INC0000009").status_code == 404
     assert node.read("/rps/ping").json == {"ok": True, "name": "globex"}
 
@@ -379,13 +380,13 @@ def test_each_message_of_a_batch_takes_effect_or_not_by_itself(node: Node) -> No
 def test_a_batch_that_is_none_has_no_effect(node: Node, batch: object) -> None:
     answer = node.write_many(batch)
     assert answer.status_code == 422
-    assert node.read("/rps/records/incident").json == []
+    assert node.read("/rps/records/incident").json == {"records": []}
 
 
 def test_a_batch_signed_by_another_has_no_effect(node: Node) -> None:
     answer = node.write_many([{"id": "a", **message()}], secret=OTHER_SECRET)
     assert answer.status_code == 401
-    assert node.read("/rps/records/incident").json == []
+    assert node.read("/rps/records/incident").json == {"records": []}
 
 
 def test_an_entry_is_changed_and_removed_by_its_id(node: Node, client: Client) -> None:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 import pytest
 import urllib3
-from sandbox_neighbours import SandboxProcess, message, signed
+from sandbox_neighbours import SECRET, SandboxProcess, message, signed
+
+from rps.connectors.push import PushConnector
+from rps.connectors.transport import Transport
+from rps.domain.delivery import Capabilities, Found, Missing, Snapshot, Write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +79,39 @@ def write_until_killed(sandbox: SandboxProcess) -> dict[tuple[int, int], bytes]:
     for thread in lanes:
         thread.join()
     return answered
+
+
+def test_the_connector_finds_what_it_looks_for(sandbox: SandboxProcess) -> None:
+    """By our id, to settle a create; and by a field, as flows look things up."""
+    post(urllib3.PoolManager(), sandbox.url, 1, 0)
+    post(urllib3.PoolManager(), sandbox.url, 2, 0)
+    post(urllib3.PoolManager(), sandbox.url, 2, 7)
+    connector = PushConnector(
+        Transport([ip_network("127.0.0.0/8")]),
+        url=f"{sandbox.url}/rps",
+        secrets=[SECRET],
+        capabilities=Capabilities(
+            dedupe=False, conditional_write=False, read_back=True
+        ),
+    )
+    created = message("create", correlation_id="c1", fields={"n": 0})
+    write = Write(
+        delivery_id="forgotten",
+        correlation_id="c1",
+        process_event="incident.shared",
+        operation="create",
+        table=created["table"],
+        record_id=None,
+        if_match=None,
+        fields={"n": 0},
+    )
+    settled = connector.settle(write)
+    assert isinstance(settled, Found)
+    assert settled.record.fields == {"n": 0}
+    found = connector.find(created["table"], "n", "7")
+    assert isinstance(found, Snapshot)
+    assert found.fields == {"n": 7}
+    assert isinstance(connector.find(created["table"], "n", "8"), Missing)
 
 
 def test_what_was_answered_survives_kill_9_and_repeats_have_no_effect(
