@@ -35,6 +35,7 @@ def _said(step: Mapping[str, Any]) -> list[tuple[str, str]]:
     elif step["kind"] == "verdict":
         detail = f"{step['output']}, {detail}" if detail else step["output"]
     seconds = step["seconds"]
+    took = "to be answered" if step["answer"] else "measured"
     return [
         (step["name"], style or "bold"),
         (f" {step['condition']}" if step["condition"] else "", ""),
@@ -42,7 +43,7 @@ def _said(step: Mapping[str, Any]) -> list[tuple[str, str]]:
         (f": {detail}" if detail else "", ""),
         (f": {step['error']}" if step["error"] else "", "red"),
         (f"  {step['place']}", "dim"),
-        ("" if seconds is None else f"  {seconds * 1e6:.0f} µs measured", "dim"),
+        ("" if seconds is None else f"  {seconds * 1e6:.0f} µs {took}", "dim"),
     ]
 
 
