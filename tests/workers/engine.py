@@ -65,8 +65,7 @@ SELECT correlation_id, member, count(*) FROM outbound_queue
 WHERE status IN ('ready', 'uncertain', 'error') GROUP BY 1, 2
 """
 PARKED = """
-SELECT message_id, member, operation, attempts, detail FROM outbound_queue
-WHERE status = 'error'
+SELECT message_id, correlation_id FROM outbound_queue WHERE status = 'error'
 """
 OPEN = """
 SELECT "position", correlation_id FROM conflicts WHERE state = 'open' ORDER BY 1
@@ -227,7 +226,7 @@ class Engine:
             if not self._resolve() + self._retry(stories):
                 break
         else:
-            said = [f"there is always more to decide: {self.ask(PARKED)}"]
+            said = ["there is always more to decide"]
             for correlation_id in self._decided:
                 story = self._stories[correlation_id]
                 self._look_at(story)
@@ -276,7 +275,7 @@ class Engine:
         projector = Projector(self.application)
         while projector.work():
             pass
-        self._decided = decided = set()
+        self._decided = decided = set[UUID]()
         for number, correlation_id in self.ask(OPEN):
             story = self._stories.get(correlation_id)
             if story is None or correlation_id in decided:
@@ -295,7 +294,8 @@ class Engine:
             self._capture(e for s in stories for e in s.tell_all(self.seconds))
             self._settle_all(stories)
         parked = self.ask(PARKED)
-        for message_id, *_ in parked:
+        self._decided |= {correlation_id for _, correlation_id in parked}
+        for message_id, _ in parked:
             self._operations.retry_message(
                 "top", message_id, "looked at", "anna", self.now()
             )
