@@ -61,6 +61,14 @@ class Configuration:
     def systems(self) -> Iterator[RemoteSystem]:
         return (a for a in self.aggregates.values() if isinstance(a, RemoteSystem))
 
+    def active_systems(self) -> dict[tuple[str, str], RemoteSystem]:
+        """Those that take part, by domain and name."""
+        return {
+            (system.domain, system.name): system
+            for system in self.systems()
+            if system.state == "active"
+        }
+
     def definitions(self) -> Iterator[ProcessSyncDefinition]:
         return (
             a for a in self.aggregates.values() if isinstance(a, ProcessSyncDefinition)

@@ -8,13 +8,12 @@ from rps.domain import (
     attachments,
     between_nodes,
     capturing,
-    courses,
     events,
     flow,
     plan,
 )
 from rps.domain.aggregate import identity, records
-from rps.domain.hearing import Hearing
+from rps.domain.flowing import Flowing
 from rps.domain.merge import Merge, Sighting, Terms, merge, obey
 from rps.domain.plan import Case, Verdict
 from rps.domain.question import subject_of
@@ -23,7 +22,6 @@ from rps.domain.sightings import sighting
 from rps.domain.state import DELETED, RECEIVED, Link, Pending, waits_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
     from uuid import UUID
 
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     from rps.domain.agreement import Definition
     from rps.domain.events import ChangeCaptured
     from rps.domain.journal import Heard
-    from rps.domain.question import Question
 
 __all__ = ["HOPS_MAX", "READ_SOURCES", "Correlation", "MessageUnknown"]
 
@@ -43,7 +40,7 @@ READ_SOURCES = ("read_back", "poll")
 """Changes that are the whole record as it was read, not what was reported of it."""
 
 
-class Correlation(Hearing):
+class Correlation(Flowing):
     """One shared record. All commands are handed `now` and decide without I/O.
 
     A member's changes are judged only while none of its messages is under way or
@@ -291,42 +288,6 @@ class Correlation(Hearing):
             detail=str(refused),
             step=refused.step,
         )
-
-    def _ask(self, case: Case, question: Question) -> None:
-        asked = case.definition.members.get(question.member)
-        subject = subject_of(case.sequence)
-        self.domain = self.domain or case.captured.domain
-        self.happened(
-            events.QuestionAsked,
-            case.now,
-            question_id=question.id_for(str(self.id), subject),
-            member=case.member.name,
-            sequence=case.sequence,
-            change_id=case.captured.change_id,
-            message_id="",
-            system=asked.system if asked else "",
-            question=question.to_document(),
-        )
-
-    def _notify(self, case: Case, notices: list[dict[str, str]]) -> None:
-        for notice in notices:
-            self.happened(
-                events.FlowNotified,
-                case.now,
-                process_event=case.definition.process_event,
-                member=case.member.name,
-                change_id=case.captured.change_id,
-                message_id="",
-                **notice,
-            )
-
-    def _normaliser(self, case: Case) -> Callable[[str, Any], Any]:
-        member, definition = case.member, case.definition
-
-        def normalised(name: str, value: Any) -> Any:
-            return courses.normalised(self, member, definition, name, value)
-
-        return normalised
 
     # --- what goes out --------------------------------------------------------------
 

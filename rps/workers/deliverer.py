@@ -163,11 +163,7 @@ class Deliverer:
         way, and some ahead of that. What waits for another system is given back."""
         self._more = False
         closed_off, to_probe = self._standing
-        active = [
-            (system.domain, system.name)
-            for system in self._application.configuration.current.systems()
-            if system.state == "active"
-        ]
+        active = list(self._application.configuration.current.active_systems())
         with self._lock:
             held = {key: count for key, count in self._held.items() if count}
         for key in held.keys() - (set(active) - closed_off):

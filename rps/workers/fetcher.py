@@ -154,12 +154,7 @@ class Fetcher:
     # --- files ----------------------------------------------------------------------
 
     def _begin(self) -> int:
-        configuration = self._application.configuration.refresh()
-        active = {
-            (system.domain, system.name): system
-            for system in configuration.systems()
-            if system.state == "active"
-        }
+        active = self._application.configuration.refresh().active_systems()
         begun = 0
         with self._lock:
             busy = Counter(self._under_way.values())

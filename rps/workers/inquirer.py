@@ -93,12 +93,7 @@ class Inquirer:
         """Begin to ask what nobody asks yet; answers how many questions that is."""
         if self._broken is not None:
             raise self._broken
-        configuration = self._application.configuration.refresh()
-        active = {
-            (system.domain, system.name): system
-            for system in configuration.systems()
-            if system.state == "active"
-        }
+        active = self._application.configuration.refresh().active_systems()
         with self._lock:
             busy = Counter(self._under_way.values())
             under_way = set(self._under_way)
