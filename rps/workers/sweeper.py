@@ -13,6 +13,7 @@ from rps.application.problems import Treatments
 from rps.application.retention import Retention
 from rps.domain.replay import Replay
 from rps.log.append import LeaseLost
+from rps.projections.inquiry_questions import InquiryQuestions
 from rps.workers.lanes import Lanes
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Sweeper:
         self._operations = Operations(application, self.lanes)
         self._treatments = Treatments(application, self._operations)
         self._retention = Retention(application)
+        self._inquiries = InquiryQuestions(application.datastore)
         self._retention_at = clock()
 
     def work(self) -> int:
@@ -59,12 +61,14 @@ class Sweeper:
         return made + self._treatments.work(self._clock) + self._taken_away()
 
     def _taken_away(self) -> int:
-        """Files removed; the next look is soon where there may be more."""
+        """Files removed; the next look is soon where there may be more. What flows
+        found long ago goes with them."""
         now = self._clock()
         if now < self._retention_at:
             return 0
         removed = self._retention.work(now)
         if not removed:
+            self._inquiries.forget()
             self._retention_at = now + RETENTION_EVERY
         return removed
 

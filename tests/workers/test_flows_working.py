@@ -17,6 +17,7 @@ from rps.log.chain import verify
 from rps.projections.inline import VIEWS
 from rps.projections.rebuild import Rebuild
 from rps.workers.inquirer import Inquirer
+from rps.workers.sweeper import Sweeper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -513,6 +514,18 @@ def test_an_operator_may_skip_what_waits_for_an_answer(desk: Desk) -> None:
     desk.settle()
     assert desk.workplace.ask("SELECT count(*) FROM questions") == [(0,)]
     assert written(desk) == []
+
+
+def test_what_was_found_long_ago_is_not_kept(desk: Desk) -> None:
+    desk.flows(inbound=[WHO, "map"])
+    desk.workplace.title("u1")
+    desk.settle()
+    sweeper = Sweeper(desk.workplace.application, desk.workplace.now)
+    sweeper.work()
+    assert desk.workplace.ask("SELECT count(*) FROM inquiries") == [(1,)]
+    desk.workplace.ask("UPDATE inquiries SET changed_at = now() - interval '2 days'")
+    Sweeper(desk.workplace.application, desk.workplace.now).work()
+    assert desk.workplace.ask("SELECT count(*) FROM inquiries") == [(0,)]
 
 
 def test_views_of_what_was_asked_are_rebuilt_row_for_row(
