@@ -44,9 +44,18 @@ SELECT domain, system, count(*) AS waiting FROM outbound_queue
 WHERE status IN ('ready', 'uncertain') AND domain <> '' GROUP BY domain, system
 """
 STALE = """
-SELECT 'receiver' AS kind, count(*) AS stale FROM inbound_queue
-WHERE status = 'ready' AND domain <> '' AND NOT waits
-  AND captured_at < now() - %(seconds)s * interval '1 second'
+SELECT 'receiver' AS kind, 'record(s) with changes' AS what, count(*) AS stale
+FROM lanes WHERE direction = 'in' AND due_at < now() - %(seconds)s * interval '1 second'
+UNION ALL
+SELECT 'inquirer', 'question(s) of flows', count(*)
+FROM questions q LEFT JOIN inquiries i ON i.inquiry = q.inquiry
+WHERE greatest(q.asked_at, i.due_at) < now() - %(seconds)s * interval '1 second'
+  AND (q.system = '' OR EXISTS (
+      SELECT FROM remote_systems s
+      WHERE (s.domain, s.name, s.state) = (q.domain, q.system, 'active')))
+  AND NOT EXISTS (
+      SELECT FROM breakers b
+      WHERE (b.domain, b.system) = (q.domain, q.system) AND b.open_until > now())
 """
 SECRETS = "SELECT domain, name FROM secrets"
 TRIGGER = """
@@ -125,11 +134,12 @@ def views(session: Session) -> Iterator[Finding]:
 def receivers(session: Session) -> Iterator[Finding]:
     for row in session.ask(STALE, {"seconds": STALE_SECONDS_MAX}):
         if row["stale"]:
+            since = f"for more than {STALE_SECONDS_MAX} s"
             yield Finding(
                 "error",
-                "receivers",
-                f"{row['stale']} change(s) wait for more than {STALE_SECONDS_MAX} s",
-                "Is a receiver running? rps work receiver",
+                f"{row['kind']}s",
+                f"{row['stale']} {row['what']} wait {since}",
+                f"Is one of them running? rps work {row['kind']}",
             )
 
 

@@ -86,10 +86,20 @@ def test_a_sound_node_has_no_findings(rps: Rps, sound: str) -> None:
         ),
         (
             (
-                "UPDATE inbound_queue SET status = 'ready',"
-                " captured_at = now() - interval '1 hour'"
+                "INSERT INTO lanes (correlation_id, direction, member, domain, system,"
+                " head, head_status, due_at) VALUES (gen_random_uuid(), 'in', '',"
+                " 'top', '', 1, 'ready', now() - interval '1 hour')"
             ),
             "receivers",
+            "error",
+        ),
+        (
+            (
+                "INSERT INTO questions VALUES (gen_random_uuid(), 'top',"
+                " gen_random_uuid(), 'acme', 1, 'c', NULL, 'acme', '{}', 'i',"
+                " now() - interval '1 hour')"
+            ),
+            "inquirers",
             "error",
         ),
         ("UPDATE rps_tracking SET notification_id = -20000", "views", "warning"),
