@@ -17,6 +17,7 @@ from rps.sandbox.servicenow.control import control
 from rps.sandbox.servicenow.faults import CUT, go_wrong
 from rps.sandbox.servicenow.instance import Instance
 from rps.sandbox.servicenow.oauth import oauth
+from rps.sandbox.servicenow.page import page
 from rps.sandbox.servicenow.table_api import table_api
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def create_app(instance: Instance) -> Flask:
         *attachment_api(instance, uploads),
         *batch_api(instance, flask_app),
         oauth(instance),
+        page(instance, uploads),
         control(instance),
     ):
         flask_app.register_blueprint(blueprint)

@@ -146,7 +146,7 @@ def _reading(blueprint: Blueprint, instance: Instance) -> None:
     def listed() -> Response:
         with instance.records(g.actor) as records:
             listing = Listing(records, TABLE, instance.behaviour)
-            found = listing.read(read_page(LIST_LIMIT))
+            found = listing.read(read_page(LIST_LIMIT), read_manner())
         for each in found.records:
             _with_link(each)
         return found.answer()

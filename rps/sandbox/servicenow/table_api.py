@@ -53,7 +53,9 @@ def _collection(blueprint: Blueprint, instance: Instance, version: str) -> None:
     def listed(name: str) -> Response:
         table = table_named(name)
         with instance.records(g.actor) as records:
-            found = Listing(records, table, instance.behaviour).read(read_page())
+            found = Listing(records, table, instance.behaviour).read(
+                read_page(), read_manner()
+            )
         if not found.records and version == "/v1":
             raise NoRecord
         return found.answer()

@@ -1,4 +1,4 @@
-"""An instance as a process of its own, and published clients in environments of theirs."""
+"""An instance as a process, and published clients in environments of their own."""
 
 from __future__ import annotations
 
@@ -52,9 +52,7 @@ class InstanceProcess:
             "Accept": "application/json",
             **more.pop("headers", {}),
         }
-        return self.pool.request(
-            method, f"{self.url}{path}", headers=headers, **more
-        )
+        return self.pool.request(method, f"{self.url}{path}", headers=headers, **more)
 
     def control(self, method: str, path: str, document: Any) -> Any:
         headers = {"Authorization": f"Bearer {CONTROL}"}

@@ -1,4 +1,4 @@
-"""The published clients pysnc and pysnow work against an instance, by their own calls."""
+"""The published clients pysnc and pysnow work, by their own calls."""
 
 from __future__ import annotations
 

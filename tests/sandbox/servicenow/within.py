@@ -13,8 +13,9 @@ from rps.sandbox.servicenow.clock import Clock
 from rps.sandbox.servicenow.instance import Instance
 
 if TYPE_CHECKING:
-    from rps.sandbox.servicenow.settings import InstanceSettings
     from werkzeug.test import TestResponse
+
+    from rps.sandbox.servicenow.settings import InstanceSettings
 
 API = "/api/now"
 START = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)

@@ -6,11 +6,14 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pysnow
 import requests
 from pysnow.exceptions import ResponseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HOST = os.environ["INSTANCE"].removeprefix("https://")
 PEM, PASSWORD = os.environ["PEM"], os.environ["PASSWORD"]
@@ -32,6 +35,14 @@ def resource(path: str = "/table/incident", user: str = "rps.integration") -> An
 def new(**fields: str) -> dict[str, Any]:
     made: dict[str, Any] = resource().create(payload=fields).one()
     return made
+
+
+def refusal(call: Callable[[], Any]) -> str:
+    try:
+        call()
+    except (requests.HTTPError, ResponseError) as error:
+        return str(error)
+    raise AssertionError
 
 
 def reads_what_it_wrote() -> None:
@@ -101,12 +112,14 @@ def files_go_up_and_down() -> None:
 
 def a_form_without_boundary_is_refused() -> None:
     made = new(short_description="With a malformed file")
-    try:
-        resource().attachments.upload(made["sys_id"], __file__, multipart=True).one()
-    except requests.HTTPError as error:
-        assert error.response.status_code == 400, error
-    else:
-        raise AssertionError
+    refused = refusal(
+        lambda: (
+            resource()
+            .attachments.upload(made["sys_id"], __file__, multipart=True)
+            .one()
+        )
+    )
+    assert "400" in refused
 
 
 def pages_over_everything() -> None:
@@ -150,9 +163,7 @@ def queries_find() -> None:
 
 def oauth_with_a_password() -> None:
     os.environ["REQUESTS_CA_BUNDLE"] = PEM
-    client = pysnow.OAuthClient(
-        client_id=CLIENT[0], client_secret=CLIENT[1], host=HOST
-    )
+    client = pysnow.OAuthClient(client_id=CLIENT[0], client_secret=CLIENT[1], host=HOST)
     client.set_token(client.generate_token("ann.agent", PASSWORD))
     incidents = client.resource(api_path="/table/incident")
     made = incidents.create(payload={"short_description": "by token"}).one()
@@ -161,18 +172,10 @@ def oauth_with_a_password() -> None:
 
 def refusals_are_told_apart() -> None:
     reader = resource(user="rita.reader")
-    try:
-        reader.create(payload={"short_description": "not mine"}).one()
-    except requests.HTTPError as error:
-        assert error.response.status_code == 403, error
-    else:
-        raise AssertionError
-    try:
-        resource(user="ina.inactive").get(query={}).all()
-    except (requests.HTTPError, ResponseError) as error:
-        assert "401" in str(error), error
-    else:
-        raise AssertionError
+    fields = {"short_description": "not mine"}
+    assert "403" in refusal(lambda: reader.create(payload=fields).one())
+    inactive = resource(user="ina.inactive")
+    assert "401" in refusal(lambda: inactive.get(query={}).all())
 
 
 if __name__ == "__main__":
