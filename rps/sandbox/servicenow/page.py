@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 
+from rps.sandbox.server import FILE_BYTES_MAX
 from rps.sandbox.servicenow.answers import InstanceRefusal, NoRecord
 from rps.sandbox.servicenow.attachment_api import (
     OCTETS,
@@ -160,7 +161,7 @@ def _files(blueprint: Blueprint, instance: Instance, uploads: Uploads) -> None:
 
     @blueprint.post("/attachments/<name>/<record>")
     def attach(name: str, record: str) -> AnyResponse:
-        request.max_content_length = None
+        request.max_content_length = FILE_BYTES_MAX
         sent: Any = request.files.get("file")
         if sent is not None and sent.filename:
             wanted = Wanted(name, record, sent.filename)

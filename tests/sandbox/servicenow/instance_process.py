@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import venv
+from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,7 @@ class InstanceProcess:
         self, method: str, path: str, user: str = "admin", **more: Any
     ) -> urllib3.BaseHTTPResponse:
         headers = {
-            **urllib3.make_headers(basic_auth=f"{user}:{PASSWORD}"),
+            "Authorization": basic(user),
             "Accept": "application/json",
             **more.pop("headers", {}),
         }
@@ -79,6 +80,10 @@ class InstanceProcess:
         self._process.send_signal(signal.SIGTERM)
         said = self._process.communicate(timeout=20)[1]
         return self._process.returncode, said
+
+
+def basic(user: str, password: str = PASSWORD) -> str:
+    return f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from instance_process import CONTROL, PASSWORD
+from instance_process import CONTROL, basic
 
 from rps.sandbox.servicenow.app import create_app
 from rps.sandbox.servicenow.clock import Clock
@@ -54,13 +53,13 @@ class Within:
         rows = self.get(f"table/{table}", user, sysparm_query=query)
         return [row.get("number") or row.get("name") for row in rows]
 
-    def add(self, table: str, user: str = "admin", **fields: Any) -> dict[str, Any]:
+    def add(self, table: str, user: str = "admin", /, **fields: Any) -> dict[str, Any]:
         answer = self.ask("POST", f"{API}/table/{table}", user, json=fields)
         assert answer.status_code == 201, answer.text
         return dict(answer.json["result"])
 
     def set(
-        self, table: str, sys_id: str, user: str = "admin", **fields: Any
+        self, table: str, sys_id: str, user: str = "admin", /, **fields: Any
     ) -> dict[str, Any]:
         answer = self.ask("PATCH", f"{API}/table/{table}/{sys_id}", user, json=fields)
         assert answer.status_code == 200, answer.text
@@ -81,7 +80,3 @@ class Within:
 
     def close(self) -> None:
         self.instance.database.close()
-
-
-def basic(user: str, password: str = PASSWORD) -> str:
-    return f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
