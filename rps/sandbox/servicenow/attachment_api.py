@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import mimetypes
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from flask import Blueprint, Response, g, request, send_file
 
 from rps.sandbox.server import FILE_BYTES_MAX
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 LIST_LIMIT = 1000
 TABLE = TABLES["sys_attachment"]
 OCTETS = "application/octet-stream"
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,10 +230,10 @@ def file_answer(instance: Instance, row: Row, about: dict[str, Any]) -> Response
         instance.files.path(row["hash"]),
         mimetype=row["content_type"].partition(";")[0] or OCTETS,
         as_attachment=True,
-        download_name=row["file_name"],
+        download_name=_UNPRINTABLE.sub("_", row["file_name"]),
         conditional=True,
         etag=row["hash"],
     )
-    made.headers["X-Attachment-Metadata"] = orjson.dumps(about).decode()
+    made.headers["X-Attachment-Metadata"] = json.dumps(about)  # in ASCII
     made.headers["X-Content-Type-Options"] = "nosniff"
     return made

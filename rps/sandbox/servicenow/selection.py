@@ -20,6 +20,7 @@ _ENDS: Final = {"<": "00:00:00", ">=": "00:00:00", ">": "23:59:59", "<=": "23:59
 _TRUE: Final = ("true", "1")
 STEPS_MAX: Final = 5
 """Of a dot-walk."""
+ORDERS_MAX: Final = 20
 
 
 def walked(table: Table, path: str) -> tuple[Table, Column] | None:
@@ -69,18 +70,21 @@ class Selection:
         self.where = self._where(query)
         self.order = ", ".join(
             f"{expression(table, field)}{' DESC' if downwards else ''}"
-            for field, downwards in query.orders
+            for field, downwards in query.orders[:ORDERS_MAX]
         )
 
     def _where(self, query: Query) -> str:
         queries = [
-            " AND ".join(
-                f"({' OR '.join(self._condition(each) for each in alternatives)})"
-                for alternatives in parts
+            _joined(
+                "AND",
+                [
+                    _joined("OR", [self._condition(each) for each in alternatives])
+                    for alternatives in parts
+                ],
             )
             for parts in query.queries
         ]
-        return " OR ".join(f"({each})" for each in queries) or "1"
+        return _joined("OR", queries) if queries else "1"
 
     def _condition(self, asked: Condition) -> str:
         column = column_at(self._table, asked.field)
@@ -151,6 +155,14 @@ _PATTERNS: Final = {
     "STARTSWITH": ("LIKE", "{}%"),
     "ENDSWITH": ("LIKE", "%{}"),
 }
+
+
+def _joined(word: str, parts: list[str]) -> str:
+    """As a balanced tree: SQLite refuses expressions more than 1,000 deep."""
+    if len(parts) == 1:
+        return parts[0]
+    half = len(parts) // 2
+    return f"({_joined(word, parts[:half])} {word} {_joined(word, parts[half:])})"
 
 
 def _stored(value: str, column: Column) -> str:
