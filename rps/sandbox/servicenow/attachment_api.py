@@ -65,7 +65,7 @@ class Uploads:
         self._instance = instance
 
     def check(self, actor: Actor, wanted: Wanted) -> None:
-        """Before bytes are read; raises NoRecord, NotAllowed, NoSuchTable, TooLarge."""
+        """Before bytes are read; raises NoRecord, NotAllowed, NoSuchTable."""
         behaviour = self._instance.behaviour
         table = table_named(wanted.table)
         with self._instance.records(actor) as records:
@@ -82,14 +82,13 @@ class Uploads:
                 " or does not match the content of the file.",
                 said,
             )
-        self._check_size(request.content_length or 0)
 
     def attach(
         self, actor: Actor, wanted: Wanted, content_type: str, stream: Stream
     ) -> Row:
-        """Keep the bytes and the row about them; raises what `check` does."""
+        """Keep the bytes and the row about them; raises TooLarge, NoRecord."""
         sha256, size = self._instance.files.take(stream)
-        self._check_size(size)
+        self.check_size(size)
         table = table_named(wanted.table)
         with self._instance.records(actor) as records:
             records.get(table, wanted.sys_id)  # it may be gone meanwhile
@@ -118,7 +117,8 @@ class Uploads:
             if self._instance.behaviour.attachments_touch_record:
                 records.touch(table_named(row["table_name"]), row["table_sys_id"])
 
-    def _check_size(self, size: int) -> None:
+    def check_size(self, size: int) -> None:
+        """Raises TooLarge."""
         most = self._instance.behaviour.attachment_bytes_max
         if size > most:
             raise TooLarge(f"Attachment is larger than {most} bytes")
@@ -176,6 +176,7 @@ def _uploading(blueprint: Blueprint, instance: Instance, uploads: Uploads) -> No
             raise NotUnderstood(None, "Header Content-Type is missing")
         wanted = Wanted.of(request.args, request.args.get("file_name", ""))
         uploads.check(g.actor, wanted)
+        uploads.check_size(request.content_length or 0)
         kind, stream = request.content_type, request.stream
         return _made(instance, uploads.attach(g.actor, wanted, kind, stream))
 
