@@ -140,7 +140,7 @@ class Listing:
         else:
             query = _read(page.query, self._known)
         refused = query.ignored and self._behaviour.invalid_query_returns_no_rows
-        made = Selection(self._table, query, self._records.access.actor.id)
+        made = Selection(self._table, query, self._records.access.actor)
         if refused:
             made = Selection(self._table, Query())
             made.where = "0"

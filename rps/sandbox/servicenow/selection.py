@@ -12,6 +12,7 @@ from rps.sandbox.servicenow.query import OF_TWO_FIELDS
 from rps.sandbox.servicenow.tables import TABLES
 
 if TYPE_CHECKING:
+    from rps.sandbox.servicenow.access import Actor
     from rps.sandbox.servicenow.query import Condition, Query
     from rps.sandbox.servicenow.tables import Column, Table
 
@@ -63,9 +64,9 @@ def expression(table: Table, path: str, alias: str = "") -> str:
 class Selection:
     """The WHERE and ORDER BY of a query, with `parameters` in their order."""
 
-    def __init__(self, table: Table, query: Query, user_id: str = "") -> None:
+    def __init__(self, table: Table, query: Query, actor: Actor | None = None) -> None:
         self._table = table
-        self._user_id = user_id
+        self._actor = actor
         self.parameters: list[str] = []
         self.where = self._where(query)
         self.order = ", ".join(
@@ -111,8 +112,10 @@ class Selection:
     def _meant(self, value: str) -> str:
         if "javascript:" not in value:
             return value
-        plain = with_plain_dates(value)
-        return self._user_id if _ME.fullmatch(plain) else plain
+        asked = _ME.fullmatch(value)
+        if asked and self._actor:
+            return self._actor.id if asked[1] == "ID" else self._actor.name
+        return with_plain_dates(value)
 
     def _like(self, here: str, operator: str, value: str) -> str:
         escaped = re.sub(r"([\\%_])", r"\\\1", value)
@@ -143,7 +146,7 @@ class Selection:
         return within if operator == "=" else f"(NOT {within} AND {here} <> '')"
 
 
-_ME: Final = re.compile(r"javascript:\s*gs\.getUserID\(\);?")
+_ME: Final = re.compile(r"javascript:\s*gs\.getUser(ID|Name)\(\);?")
 _WITHOUT_VALUE: Final = {
     "ISEMPTY": "{} = ''",
     "ISNOTEMPTY": "{} <> ''",

@@ -182,6 +182,7 @@ def test_pages_are_linked_and_counted(snow: Within) -> None:
             [3, 4],
         ),
         ("opened_by=javascript:gs.getUserID()^state=1", [0]),
+        ("opened_by.user_name=javascript:gs.getUserName()^state=2", [1]),
         ("opened_bySAMEASassigned_to", []),
         ("correlation_idINc0,c4", [0, 4]),
         ("sys_class_nameINSTANCEOFincident^state=1", [0]),
