@@ -231,6 +231,9 @@ def _retryable(
     retry_after: float | None,
     kind: str = "retryable",
 ) -> list[Event]:
+    """One that is in doubt stays so: what its member reports may be what it made."""
+    if scene.in_doubt:
+        kind = "uncertain"
     if scene.probe:
         return [_failed(scene, kind, detail, exchange, scene.now)]
     retry_at = next_attempt(scene.attempt, scene.now, scene.chance, retry_after)
@@ -246,6 +249,8 @@ def _uncertain(scene: Scene, detail: str, exchange: Exchange) -> list[Event]:
 
 def _waiting(scene: Scene, kind: str, detail: str, exchange: Exchange) -> list[Event]:
     """Not the message's fault: it stays due, its system is what has to be mended."""
+    if scene.in_doubt:
+        kind = "uncertain"
     return [
         scene.about(
             events.MessageFailed,

@@ -74,8 +74,9 @@ class Scene:
     """Where an outcome happened: message, what was written, under which definition.
 
     `now` is when it was sent, and then when the answer came. `settle_seconds` is how
-    long to wait before an unanswered write is settled. `notices` are told to people
-    once it is delivered.
+    long to wait before an unanswered write is settled. `in_doubt`: an earlier attempt
+    may have taken effect, whatever came of this one. `notices` are told to people once
+    it is delivered.
     """
 
     message: Message
@@ -85,6 +86,7 @@ class Scene:
     chance: float
     probe: bool
     settle_seconds: float = 0.0
+    in_doubt: bool = False
     notices: Sequence[Mapping[str, str]] = ()
 
     @property

@@ -105,6 +105,7 @@ class Sending:
             self._chance(),
             lane.probe,
             0.0 if connector.capabilities.dedupe else SETTLE_SECONDS,
+            lane.is_suspect or message.status == "uncertain",
         )
 
     def _alone(

@@ -6,6 +6,7 @@ import copy
 import threading
 from typing import TYPE_CHECKING
 
+import pytest
 from workplace import ANSWERED, DEFINITION, DOWN, LOST, Tracker
 
 from rps.domain.delivery import (
@@ -223,6 +224,45 @@ def test_a_lane_whose_holder_died_is_settled_first_where_ids_are_not_deduped(
     assert zenith.settled == [write.delivery_id]
     assert len(zenith.received) == 1
     assert [row[0] for row in workplace.messages()] == ["processed"]
+
+
+@pytest.mark.parametrize(
+    "answer", [DOWN, NeedsCredentials("answered 401"), Unavailable("busy", 1.0)]
+)
+def test_what_a_dead_worker_may_have_made_is_nobody_elses_record(
+    workplace: Workplace, answer: Outcome
+) -> None:
+    """It was made, the worker died, and the next one was turned away: whatever is
+    reported of the record meanwhile belongs to the message that made it."""
+    zenith = workplace.trackers["zenith"]
+    workplace.title("one")
+    workplace.receive()
+    dead = workplace.new_deliverer()
+    (lane,) = dead._read(dead.lanes.claim_out(dead._rooms()[0]))
+    zenith.write(zenith_write(workplace, lane.messages[0]))
+    workplace.make_due()
+    zenith.before = lambda _write: answer
+    workplace.deliver()
+    assert [row[0] for row in workplace.messages()] == ["uncertain"]
+    ((record_id, record),) = zenith.records.items()
+    zenith.edit(record_id, subject="theirs")
+    workplace.change(
+        record_id, "zenith", fields=dict(record.fields), revision="2", external_id=None
+    )
+    workplace.receive()
+    zenith.before = lambda _write: None
+    workplace.application.activate_system(
+        RemoteSystem.id_of("top", "zenith"), "ann", workplace.now()
+    )
+    workplace.end_pause_of_breakers()
+    workplace.make_due()
+    workplace.settle()
+
+    assert workplace.ask("SELECT count(*) FROM links") == [(2,)]
+    assert len(zenith.records) == 1
+    assert workplace.trackers["acme"].applied[-1].fields == {
+        "short_description": "theirs"
+    }
 
 
 def zenith_write(workplace: Workplace, message: Message) -> Write:
