@@ -22,8 +22,6 @@ log = logging.getLogger(__name__)
 SCHEDULES = int(os.environ.get("RPS_ENGINE_SCHEDULES", "160")) // 4
 """For each of the four classes of remote system."""
 ABREAST = 50
-GRADES = "ABCD" if "RPS_ENGINE_SCHEDULES" in os.environ else "ABC"
-"""Class D is not yet right in one of some hundred schedules: asked for only."""
 KINDS: list[dict[str, bool]] = [
     {},
     {},
@@ -38,7 +36,7 @@ KINDS: list[dict[str, bool]] = [
 
 
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("grade", GRADES)
+@pytest.mark.parametrize("grade", "ABCD")
 def test_copies_agree_and_no_edit_is_lost_by_real_workers(
     database: str, grade: str
 ) -> None:
