@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Operation = Literal["create", "update", "delete"]
 
+POLL = "poll"
+"""The source of changes that a system was asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:

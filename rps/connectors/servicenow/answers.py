@@ -106,34 +106,35 @@ def _success(said: Answer, exchange: Exchange, *, wrote: bool) -> Understood:
     return _unknown(detail, exchange, wrote=wrote)
 
 
-def _failure(  # noqa: PLR0911 - a table
+def _failure(
     said: Answer, exchange: Exchange, now: float, *, wrote: bool
 ) -> Understood:
-    text = error_text(parsed(said.body)) or f"answered {said.status}"
-    match said.status:
-        case HTTPStatus.UNAUTHORIZED:
-            return NeedsCredentials(_not_accepted(text), exchange)
-        case HTTPStatus.FORBIDDEN if _OF_ONE_RECORD.search(text):
-            return Refused(_no_right(text), exchange)
-        case HTTPStatus.FORBIDDEN:
-            detail = f"answered 403: {text}; give the account a role that may do this"
-            return NeedsCredentials(detail, exchange)
-        case HTTPStatus.NOT_FOUND:
-            if parsed(said.body) is None:
-                return Unavailable(_unreadable(said), exchange=exchange)
-            return NotThere(f"answered 404: {text}", exchange)
-        case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            detail = f"answered 413: {text}; raise com.glide.attachment.max_size there"
-            return Refused(detail, exchange)
-        case status if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-            return Unavailable(_redirect(said), exchange=exchange)
-        case status if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            detail = f"answered {status}: {text}"
-            return _unknown(
-                detail, exchange, wrote=wrote and status not in _TURNED_AWAY
-            )
-        case _:
-            return _classified(said, text, exchange, now)
+    status = said.status
+    text = error_text(parsed(said.body)) or f"answered {status}"
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return _not_allowed(status, text, exchange)
+    if status == HTTPStatus.NOT_FOUND:
+        if parsed(said.body) is None:
+            return Unavailable(_unreadable(said), exchange=exchange)
+        return NotThere(f"answered 404: {text}", exchange)
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        return Unavailable(_redirect(said), exchange=exchange)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        detail = f"answered {status}: {text}"
+        return _unknown(detail, exchange, wrote=wrote and status not in _TURNED_AWAY)
+    return _classified(said, text, exchange, now)
+
+
+def _not_allowed(
+    status: int, text: str, exchange: Exchange
+) -> NeedsCredentials | Refused:
+    if status == HTTPStatus.UNAUTHORIZED:
+        return NeedsCredentials(_not_accepted(text), exchange)
+    if _OF_ONE_RECORD.search(text):
+        return Refused(_no_right(text), exchange)
+    return NeedsCredentials(
+        f"answered 403: {text}; give the account a role that may do this", exchange
+    )
 
 
 def _classified(
@@ -141,6 +142,8 @@ def _classified(
 ) -> Refused | Unavailable | NeedsCredentials | Gone:
     found = meaning.classified(said, exchange, now)
     detail = f"answered {said.status}: {text}"
+    if said.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        detail += "; raise com.glide.attachment.max_size there"
     match found:
         case Unavailable(retry_after=seconds):
             if said.status == HTTPStatus.TOO_MANY_REQUESTS and seconds is None:
