@@ -10,6 +10,7 @@ import click
 from rps.application.connections import Connections
 from rps.application.secret_store import SecretStore
 from rps.cli.nodes import accept, invite, moved, rotate
+from rps.cli.servicenow import check, kept, servicenow_options
 from rps.cli.session import open_session
 from rps.cli.status import systems as standing_of_systems
 from rps.cli.terminal import (
@@ -23,6 +24,7 @@ from rps.cli.terminal import (
 )
 from rps.connectors.addresses import url_refusal
 from rps.connectors.batch import MESSAGES_MAX
+from rps.connectors.servicenow.connector import SERVICENOW
 from rps.connectors.signature import Signer
 from rps.connectors.transport import Transport
 from rps.domain.remote_system import RemoteSystem
@@ -41,7 +43,7 @@ def system() -> None:
     """Register remote systems and say whether they take part."""
 
 
-for linking in (invite, accept, moved, rotate):
+for linking in (invite, accept, moved, rotate, check):
     system.add_command(linking)
 
 
@@ -59,7 +61,7 @@ def list_systems(output: str) -> None:
 @click.option("--url", required=True, help="Base URL that messages are sent to.")
 @click.option(
     "--connector",
-    type=click.Choice(("push",)),
+    type=click.Choice(("push", SERVICENOW)),
     default="push",
     show_default=True,
     help="How it is spoken to.",
@@ -80,6 +82,7 @@ def list_systems(output: str) -> None:
     show_default=True,
     help="Messages that a request to it may carry.",
 )
+@servicenow_options
 @domain_option
 @output_option
 def add(
@@ -95,6 +98,7 @@ def add(
     batch: int,
     domain: str,
     output: str,
+    **own: Any,
 ) -> None:
     """Register the remote system NAME, or change it. It starts disabled.
 
@@ -112,8 +116,12 @@ def add(
     }
     if batch > 1:
         settings["batch"] = batch
+    _only_of(connector, own)
     with open_session() as session:
-        made_secret = _keep_secret(session, domain, name, given)
+        if connector == SERVICENOW:
+            settings, made_secret = kept(session, domain, name, url, own), None
+        else:
+            made_secret = _keep_secret(session, domain, name, given)
         _, made = session.application.register_system(
             *(domain, name, connector, description, settings),
             session.actor,
@@ -124,6 +132,17 @@ def add(
         show_json({"domain": domain, "name": name, "secret": made_secret})
     elif made_secret:
         click.echo(made_secret)
+
+
+def _only_of(connector: str, own: dict[str, Any]) -> None:
+    named = [name for name, value in own.items() if value not in (None, ())]
+    if connector != SERVICENOW and named:
+        option = (
+            named[0].removesuffix("s") if named[0] == "display_values" else named[0]
+        )
+        raise click.UsageError(
+            f"--{option.replace('_', '-')} is for --connector {SERVICENOW}"
+        )
 
 
 def _keep_secret(

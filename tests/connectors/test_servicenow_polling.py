@@ -89,13 +89,13 @@ def test_ten_thousand_records_of_which_two_thousand_share_a_second_are_all_seen(
         follower.catch_up()
     now = {(key, row["sys_mod_count"]) for key, row in there.tables["incident"].items()}
     assert now <= follower.seen
-    assert pages > 10_000 / PAGE - 1
+    assert pages > 10_000 / PAGE / 2  # a page may hold the rest of a second as well
 
 
 def test_a_record_that_shows_only_seconds_after_its_stamp_is_not_missed(
     case: Case,
 ) -> None:
-    """A transaction stamps its record when it writes it and shows it when it commits."""
+    """A transaction stamps its record when it writes, and shows it when it commits."""
     chance = Random(7)
     follower = Follower(case)
     there = case.there

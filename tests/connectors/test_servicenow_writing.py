@@ -454,7 +454,6 @@ def test_a_table_that_is_not_there_says_so(case: Case) -> None:
 def test_a_query_that_the_instance_ignores_is_not_believed(case: Case) -> None:
     """An invalid part of a query is dropped there, and everything is found."""
     made(case)
-    case.connector.instance.settings.__class__
     ignoring = Case(correlation_field="u_nowhere")
     ignoring.there.insert()
     told = ignoring.connector.settle(write())
