@@ -30,6 +30,8 @@ BODY_BYTES_MAX = 1024 * 1024
 FILE_BYTES_MAX = 2 * 1024 * 1024 * 1024
 """Of a request that attaches a file, which is read as it comes."""
 FILES_PATH = "/attachments"
+NOTES = "rps.sandbox.notes"
+"""In the WSGI environment: a dict in which the application notes things for us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,7 @@ class KeepAliveRequestHandler(WSGIRequestHandler):
     wbufsize = -1  # head and body of an answer leave in one packet
     files_path = FILES_PATH
     body_bytes_max = BODY_BYTES_MAX
+    notes: dict[str, Any]
 
     def run_wsgi(self) -> None:
         """Answer one request; overrides werkzeug's."""
@@ -144,7 +147,9 @@ class KeepAliveRequestHandler(WSGIRequestHandler):
         if int(length) > (FILE_BYTES_MAX if streamed else self.body_bytes_max):
             self.send_error(413)
             return
+        self.notes = {}
         self.environ = self.make_environ()
+        self.environ[NOTES] = self.notes
         if streamed:
             self._run_streamed(int(length))
             return

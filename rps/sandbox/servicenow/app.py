@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flask import Flask, Response, request
 
 from rps.sandbox.reporter import Silence
-from rps.sandbox.server import KeepAliveRequestHandler, serve
+from rps.sandbox.server import NOTES, KeepAliveRequestHandler, serve
 from rps.sandbox.servicenow.answers import answer_errors
 from rps.sandbox.servicenow.attachment_api import Uploads, attachment_api
 from rps.sandbox.servicenow.batch_api import batch_api
@@ -17,6 +17,7 @@ from rps.sandbox.servicenow.control import control
 from rps.sandbox.servicenow.faults import CUT, go_wrong
 from rps.sandbox.servicenow.instance import Instance
 from rps.sandbox.servicenow.oauth import oauth
+from rps.sandbox.servicenow.page import page
 from rps.sandbox.servicenow.table_api import table_api
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BODY_BYTES_MAX = 10 * 1024 * 1024
-NOW = "rps.sandbox.now"
-"""In the WSGI environment, for the server: UNIX time by the instance's clock."""
+NOW = "now"
+"""A note for the server: UNIX time by the instance's clock."""
 _OVERRIDES = ("PUT", "PATCH", "DELETE", "HEAD", "GET")
 
 
@@ -48,6 +49,7 @@ def create_app(instance: Instance) -> Flask:
         *attachment_api(instance, uploads),
         *batch_api(instance, flask_app),
         oauth(instance),
+        page(instance, uploads),
         control(instance),
     ):
         flask_app.register_blueprint(blueprint)
@@ -83,7 +85,7 @@ def run(
 def _tell_time(flask_app: Flask, instance: Instance) -> None:
     @flask_app.after_request
     def tell(answer: Response) -> Response:
-        request.environ[NOW] = instance.clock.now().timestamp()
+        request.environ.get(NOTES, {})[NOW] = instance.clock.now().timestamp()
         return answer
 
 
@@ -112,11 +114,11 @@ class InstanceRequestHandler(KeepAliveRequestHandler):
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         """The `Date` header; overrides the library's."""
-        environ = getattr(self, "environ", {})
-        return super().date_time_string(timestamp or environ.get(NOW))
+        notes = getattr(self, "notes", {})  # there are none of a malformed request
+        return super().date_time_string(timestamp or notes.get(NOW))
 
     def _send(self, answer: AnyResponse) -> None:
-        cut = self.environ.get(CUT)
+        cut = self.notes.get(CUT)
         if cut is None:
             super()._send(answer)
             return
@@ -128,7 +130,7 @@ class InstanceRequestHandler(KeepAliveRequestHandler):
             self.wfile.write(body[: len(body) // 2])
 
     def _send_pieces(self, answer: AnyResponse) -> None:
-        cut = self.environ.get(CUT)
+        cut = self.notes.get(CUT)
         if cut is None:
             super()._send_pieces(answer)
             return

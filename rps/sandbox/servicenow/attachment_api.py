@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from flask import Blueprint, Response, g, request, send_file
 
+from rps.sandbox.server import FILE_BYTES_MAX
 from rps.sandbox.servicenow.answers import (
     NotAllowed,
     NotUnderstood,
@@ -146,7 +147,7 @@ def _reading(blueprint: Blueprint, instance: Instance) -> None:
     def listed() -> Response:
         with instance.records(g.actor) as records:
             listing = Listing(records, TABLE, instance.behaviour)
-            found = listing.read(read_page(LIST_LIMIT))
+            found = listing.read(read_page(LIST_LIMIT), read_manner())
         for each in found.records:
             _with_link(each)
         return found.answer()
@@ -168,7 +169,7 @@ def _reading(blueprint: Blueprint, instance: Instance) -> None:
 def _uploading(blueprint: Blueprint, instance: Instance, uploads: Uploads) -> None:
     @blueprint.post("/file")
     def upload() -> Response:
-        request.max_content_length = None  # `check` knows how much may come
+        request.max_content_length = FILE_BYTES_MAX
         if not request.content_type:
             raise NotUnderstood(None, "Header Content-Type is missing")
         wanted = Wanted.of(request.args, request.args.get("file_name", ""))
@@ -178,7 +179,7 @@ def _uploading(blueprint: Blueprint, instance: Instance, uploads: Uploads) -> No
 
     @blueprint.post("/upload")
     def upload_form() -> Response:
-        request.max_content_length = None
+        request.max_content_length = FILE_BYTES_MAX
         if request.mimetype != "multipart/form-data" or not request.mimetype_params.get(
             "boundary"
         ):

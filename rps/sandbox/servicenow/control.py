@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, Response, request
 from marshmallow import Schema, fields, post_load, validate
 
+from rps.sandbox.server import FILE_BYTES_MAX
 from rps.sandbox.servicenow.answers import NotAuthenticated, body_object, plain
 from rps.sandbox.servicenow.behaviour import Policy, RateRule
 from rps.sandbox.servicenow.faults import KINDS, Fault
@@ -50,7 +51,9 @@ class _Policy(Schema):
 class _Behaviour(Schema):
     skew_seconds = fields.Float()
     token_seconds = fields.Integer(strict=True, validate=_count())
-    attachment_bytes_max = fields.Integer(strict=True, validate=validate.Range(0))
+    attachment_bytes_max = fields.Integer(
+        strict=True, validate=validate.Range(0, FILE_BYTES_MAX)
+    )
     attachment_extensions = fields.List(fields.String())
     attachments_touch_record = fields.Boolean()
     invalid_query_returns_no_rows = fields.Boolean()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from flask import Response, g, request
 
+from rps.sandbox.server import NOTES
 from rps.sandbox.servicenow.answers import error, plain
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ KINDS: Final = get_args(Kind)
 WHILE_ANSWERING: Final = frozenset({"cut", "truncated", "empty-page"})
 """Kinds that spoil an answer, so that the request itself is carried out."""
 INNER: Final = "rps.sandbox.inner"
-CUT: Final = "rps.sandbox.cut"
-"""In the WSGI environment, for the server: cut the connection, `all` or `half`."""
+CUT: Final = "cut"
+"""A note for the server: cut the connection, having sent nothing, or `half`."""
 _LOGIN_PAGE: Final = (
     "<!DOCTYPE html><html><head><title>ServiceNow</title></head>"
     "<body><form action='login.do'>Your session has expired.</form></body></html>"
@@ -112,6 +113,10 @@ def go_wrong(flask_app: Flask, faults: Faults) -> None:
         return _spoiled(fault, answer) or _instead(fault)
 
 
+def _note(cut: str) -> None:
+    request.environ.get(NOTES, {})[CUT] = cut
+
+
 def _instead(fault: Fault) -> Response:
     match fault.kind:
         case "html":
@@ -128,7 +133,7 @@ def _instead(fault: Fault) -> Response:
                 built.headers["Retry-After"] = str(fault.retry_after)
             return built
         case _:
-            request.environ[CUT] = "all"
+            _note("all")
             return Response()
 
 
@@ -136,7 +141,7 @@ def _spoiled(fault: Fault, answer: Response) -> Response | None:
     """The answer with something missing; None where another is to be given."""
     match fault.kind:
         case "cut":
-            request.environ[CUT] = "half"
+            _note("half")
         case "truncated":
             answer.direct_passthrough = False
             body = answer.get_data()

@@ -99,12 +99,12 @@ class Listing:
         self._table = table
         self._behaviour = behaviour
 
-    def read(self, page: Page) -> Found:
+    def read(self, page: Page, manner: Manner) -> Found:
         """One page: cut first, then without what the user must not see."""
         selection = self._selection(page)
         total = self._count(selection) if page.count else None
         access, connection = self._records.access, self._records.connection
-        shapes = Shapes(connection, access, self._table, read_manner())
+        shapes = Shapes(connection, access, self._table, manner)
         whole = access.sees_all(self._table)
         where = f"FROM {self._table.name} WHERE {selection.where}"
         if selection.order:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ CREATE TABLE IF NOT EXISTS rps_tokens (
   client_id TEXT NOT NULL, ends_at REAL NOT NULL
 );
 """
+_SYS_ID = re.compile(r"[0-9a-f]{32}")
 _NOT_AUDITED = frozenset({"sys_journal_field", "sys_audit_delete", "sys_choice"})
 """Their deletions are not written down."""
 
@@ -71,7 +73,7 @@ class Records:
         """Add a record; raises NotAllowed."""
         if not self.access.creates(table):
             raise NotAllowed("ACL Exception Insert Failed due to security constraints")
-        held = self._new(table)
+        held = self._new(table) | self._own_id(table, fields)
         row = {**held, **self._heard(table, fields, as_display=as_display)}
         row = settle(table, held, row, self._actor.id, self._now)
         self.add(table, row)
@@ -154,6 +156,19 @@ class Records:
         if table.name == "incident" and not self._actor.roles:
             row["caller_id"] = self._actor.id
         return row
+
+    def _own_id(self, table: Table, fields: Mapping[str, Any]) -> Row:
+        """Whoever makes a record may choose its sys_id."""
+        chosen = fields.get("sys_id")
+        if not isinstance(chosen, str) or not _SYS_ID.fullmatch(chosen):
+            return {}
+        found = self.connection.execute(
+            f"SELECT 1 FROM {table.name} WHERE sys_id = ?",  # noqa: S608 - our names
+            (chosen,),
+        ).fetchone()
+        if found:
+            raise NotAllowed(f"Error during insert of {table.name} ({chosen})")
+        return {"sys_id": chosen}
 
     def _next_number(self, table: Table) -> str:
         found = self.connection.execute(

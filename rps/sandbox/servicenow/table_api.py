@@ -18,6 +18,7 @@ from rps.sandbox.servicenow.answers import (
     result,
 )
 from rps.sandbox.servicenow.door import guard
+from rps.sandbox.servicenow.faults import INNER
 from rps.sandbox.servicenow.listing import Listing, read_manner, read_page
 from rps.sandbox.servicenow.shapes import Shapes
 from rps.sandbox.servicenow.tables import TABLES
@@ -52,7 +53,9 @@ def _collection(blueprint: Blueprint, instance: Instance, version: str) -> None:
     def listed(name: str) -> Response:
         table = table_named(name)
         with instance.records(g.actor) as records:
-            found = Listing(records, table, instance.behaviour).read(read_page())
+            found = Listing(records, table, instance.behaviour).read(
+                read_page(), read_manner()
+            )
         if not found.records and version == "/v1":
             raise NoRecord
         return found.answer()
@@ -129,7 +132,7 @@ def _check_headers() -> None:
     """Raises NotUnderstood, NotAcceptable or WrongMediaType."""
     accepted = request.headers.get("Accept", "")
     writes = request.method in ("POST", "PUT", "PATCH")
-    if writes and not accepted:
+    if writes and not accepted and INNER not in request.environ:
         raise NotUnderstood(None, "Header Accept is missing")
     if accepted and not request.accept_mimetypes["application/json"]:
         raise NotAcceptable(f"only application/json is: {accepted}")
