@@ -344,6 +344,8 @@ def test_a_file_that_was_removed_elsewhere_is_removed(case: Case) -> None:
     assert isinstance(case.connector.write(gone), Delivered)
     assert case.there.files_of(record_id) == []
     assert isinstance(case.connector.write(gone), Delivered)
+    case.connector.write(update)  # and is back there
+    assert case.there.files_of(record_id) == [("shot.png", SHOT)]
 
 
 # --- bad answers --------------------------------------------------------------------

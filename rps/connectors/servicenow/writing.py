@@ -228,7 +228,7 @@ class Writing:
     def _settled(self, write: Write, row: Row) -> Settlement:
         raw, display = self._values(write)
         lacking = changed_fields({**raw, **display}, row)
-        begun = self._has_begun(write)
+        begun = self._has_begun(write, row["sys_id"])
         is_new = write.operation == "create"
         if is_new and display and not begun and changed_fields(display, row):
             told = self._patched(write, row["sys_id"], display, as_display=True)
@@ -245,12 +245,11 @@ class Writing:
         record = self.records.snapshot(write.table, newest)
         return Found(_as_written(write, record, {**raw, **display}))
 
-    def _has_begun(self, write: Write) -> bool:
+    def _has_begun(self, write: Write, record_id: str) -> bool:
         """Whether what comes behind the fields was begun: then they were written."""
+        of = _record(write, record_id)
         parts = [*map(_entry_part, write.entries), *map(_file_part, write.attachments)]
-        return any(
-            self.ledger.part(write.correlation_id, part) is not None for part in parts
-        )
+        return any(self.ledger.part(of, part) is not None for part in parts)
 
     # --- entries and files ----------------------------------------------------------
 
@@ -273,7 +272,7 @@ class Writing:
         self, write: Write, record_id: str, entry: JournalEntry
     ) -> Row | Trouble | None:
         """The record after it; None where the entry was there."""
-        of, part = write.correlation_id, _entry_part(entry)
+        of, part = _record(write, record_id), _entry_part(entry)
         begun = self.ledger.part(of, part)
         if begun is not None and begun.done:
             return None
@@ -308,18 +307,15 @@ class Writing:
         )
         if not isinstance(there, int):
             return there
-        return there > self.ledger.twins(write.correlation_id, content, since)
+        return there > self.ledger.twins(_record(write, record_id), content, since)
 
     def _attached(
         self, write: Write, record_id: str, file: Attachment
     ) -> Trouble | None:
-        instance, of, part = (
-            self.records.instance,
-            write.correlation_id,
-            _file_part(file),
-        )
+        of, part = _record(write, record_id), _file_part(file)
+        instance = self.records.instance
         if file.deleted:
-            return self._detached(write, file)
+            return self._detached(of, file)
         begun = self.ledger.part(of, part)
         if begun is not None and begun.done:
             return None
@@ -340,12 +336,17 @@ class Writing:
             return attaching.remove(instance, file.id)  # the content of before
         return None
 
-    def _detached(self, write: Write, file: Attachment) -> Trouble | None:
-        part = self.ledger.part(write.correlation_id, _file_part(file))
+    def _detached(self, of: str, file: Attachment) -> Trouble | None:
+        part = self.ledger.part(of, _file_part(file))
         known = part.remote_id if part is not None else ""
         if not known and SYS_ID.fullmatch(file.id):
             known = file.id
-        return attaching.remove(self.records.instance, known) if known else None
+        if not known:
+            return None
+        trouble = attaching.remove(self.records.instance, known)
+        if trouble is None:
+            self.ledger.forget(of, _file_part(file))
+        return trouble
 
     # --- looking --------------------------------------------------------------------
 
@@ -424,6 +425,10 @@ def _unwritable(write: Write) -> str:
             " of this member's journals"
         )
     return ""
+
+
+def _record(write: Write, record_id: str) -> str:
+    return f"{write.table}/{record_id}"
 
 
 def _entry_part(entry: JournalEntry) -> str:
