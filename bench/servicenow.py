@@ -2,8 +2,8 @@
 
     python -m bench.servicenow [RECORDS]     200 by default
 
-Against the sandbox's instance, over http on loopback. The time is that of the connector's
-own process, TLS and database left out.
+Against the sandbox's instance, over http on loopback. The time is that of the
+connector's own process, TLS and database left out.
 """
 
 from __future__ import annotations
@@ -39,6 +39,10 @@ USES = Uses(
 )
 
 
+class Trouble(Exception):
+    """What the instance answered instead."""
+
+
 class Instance:
     """The connector to an instance of its own."""
 
@@ -69,8 +73,9 @@ class Instance:
         calls = self.connector.instance.calls - calls
         used, seconds = time.process_time() - used, time.perf_counter() - started
         print(
-            f"{name:28} {calls / times:6.2f} requests each, {used / calls * 1e6:6.0f} µs"
-            f" of processor a request, {times / seconds:7.0f} a second"
+            f"{name:28} {calls / times:6.2f} requests each,"
+            f" {used / calls * 1e6:6.0f} µs of processor a request,"
+            f" {times / seconds:7.0f} a second"
         )
 
     def write(self, operation: str, record_id: str | None, **more: Any) -> str:
@@ -80,7 +85,7 @@ class Instance:
             Write(key, key, "bench", operation, "incident", record_id, **about)  # type: ignore[arg-type]
         )
         if not isinstance(told, Delivered):
-            raise RuntimeError(str(told))
+            raise Trouble(told)
         return told.record_id
 
     def poll(self, _number: int = 0) -> int:
@@ -89,7 +94,7 @@ class Instance:
         while has_more:
             came = self.connector.changes_since("incident", self.cursor or None)
             if not isinstance(came, Changes):
-                raise RuntimeError(str(came))
+                raise Trouble(came)
             self.cursor, has_more = came.cursor, came.has_more
             shown += len(came.records)
         return shown

@@ -20,19 +20,16 @@ from rps.domain.delivery import (
     Delivered,
     Exchange,
     Found,
-    Gone,
     Moved,
-    NeedsCredentials,
     NotApplied,
     Refused,
     Snapshot,
-    Unavailable,
     Uncertain,
 )
 from rps.domain.problem import listed, shown
 
 if TYPE_CHECKING:
-    from rps.connectors.servicenow.answers import Trouble
+    from rps.connectors.servicenow.answers import Trouble, Understood
     from rps.connectors.servicenow.keeping import Files, Ledger, Part
     from rps.connectors.servicenow.reading import Records
     from rps.domain.delivery import (
@@ -48,8 +45,10 @@ log = logging.getLogger("rps.servicenow")
 BEGUN_SECONDS = 30.0
 """An entry is looked for from so long before it was begun: clocks differ."""
 
+RECORD = "record"
+"""The part that is the record itself, kept by the correlation it is of."""
+
 Row = dict[str, str]
-_TROUBLE = (Unavailable, NeedsCredentials, Gone, Refused, Uncertain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +100,8 @@ class Writing:
         about = {named: write.correlation_id} if named else {}
         if named == "correlation_id":
             about["correlation_display"] = write.process_event
+        if not named:
+            self._begin_record(write)
         made = self.records.instance.tell(
             "POST",
             f"table/{write.table}",
@@ -109,11 +110,9 @@ class Writing:
         )
         row = self.records.instance.row_of(made)
         if not isinstance(row, dict):
-            if isinstance(row, NotThere):
-                return Refused(_no_record(row.detail, write), row.exchange)
-            if isinstance(made, Good):  # it was made, and nobody knows as what
-                return Uncertain("the answer shows no record", made.exchange)
-            return row
+            return self._not_made(write, made, row)
+        if not named:
+            self.ledger.done(_shared(write), RECORD, row["sys_id"])
         if display:
             told = self._patched(write, row["sys_id"], display, as_display=True)
             if not isinstance(told, dict):
@@ -121,6 +120,17 @@ class Writing:
             row = told
         exchange = made.exchange if isinstance(made, Good) else Exchange()
         return self._finished(write, row, row, exchange)
+
+    def _not_made(
+        self, write: Write, made: Understood, row: NotThere | Trouble
+    ) -> Outcome:
+        if isinstance(made, Good):  # it was made, and nobody knows as what
+            return Uncertain("the answer shows no record", made.exchange)
+        if not isinstance(row, Uncertain):
+            self.ledger.forget(_shared(write), RECORD)
+        if isinstance(row, NotThere):
+            return Refused(_no_record(row.detail, write), row.exchange)
+        return row
 
     def _updated(self, write: Write) -> Outcome:
         record_id = write.record_id or ""
@@ -354,7 +364,7 @@ class Writing:
         """The record with our external id, if there is one."""
         named = self.records.settings.correlation_field
         if not named:
-            return None
+            return self._by_ledger(write)
         came = self.records.instance.rows(
             write.table,
             f"{named}={write.correlation_id}",
@@ -376,9 +386,29 @@ class Writing:
             )
         return rows[0] if rows else None
 
+    def _begin_record(self, write: Write) -> None:
+        now = self.records.instance.clock()
+        self.ledger.begin(_shared(write), RECORD, "", now)
+
+    def _by_ledger(self, write: Write) -> Row | Trouble | None:
+        """Where records do not keep our id: the one that was answered to be made."""
+        begun = self.ledger.part(_shared(write), RECORD)
+        if begun is None:
+            return None
+        if not begun.done:
+            self.ledger.forget(_shared(write), RECORD)
+            return Refused(
+                "a record may have been made, and without a correlation_field it cannot"
+                " be found: a person must look; a retry of the message makes one"
+            )
+        row = self.records.row(write.table, begun.remote_id)
+        return None if isinstance(row, NotThere) else row
+
     def _columns_missing(self, write: Write) -> Refused | None:
         known = self.records.known_columns(write.table)
-        absent = sorted(write.fields.keys() - known) if known else []
+        named = self.records.settings.correlation_field
+        wanted = {*write.fields, *((named,) if named else ())}
+        absent = sorted(wanted - known) if known else []
         return Refused(_absent(absent, write.table)) if absent else None
 
     def _values(self, write: Write) -> tuple[Row, Row]:
@@ -425,6 +455,10 @@ def _unwritable(write: Write) -> str:
             " of this member's journals"
         )
     return ""
+
+
+def _shared(write: Write) -> str:
+    return f"{write.table}/{write.correlation_id}"
 
 
 def _record(write: Write, record_id: str) -> str:
