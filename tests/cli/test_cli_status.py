@@ -94,8 +94,10 @@ def test_a_sound_node_has_no_findings(rps: Rps, sound: str) -> None:
         ),
         ("UPDATE rps_tracking SET notification_id = -20000", "views", "warning"),
         (
-            "INSERT INTO polls (domain, system, record_table, attempts, detail)"
-            " VALUES ('top', 'acme', 'incident', 3, 'answered 500')",
+            (
+                "INSERT INTO polls (domain, system, record_table, attempts, detail)"
+                " VALUES ('top', 'acme', 'incident', 3, 'answered 500')"
+            ),
             "polls",
             "error",
         ),
