@@ -74,3 +74,23 @@ def test_a_sandbox_listens_on_loopback_only(tmp_path: Path) -> None:
     )
 
     assert result.exit_code == 2
+
+
+@pytest.mark.parametrize("kind", [[], ["push"]])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_sandbox_without_a_kind_is_the_ticket_system(
+    tmp_path: Path, kind: list[str], first: bool
+) -> None:
+    wrong = ["--host", "192.0.2.1", "--database", str(tmp_path / "x.sqlite")]
+    words = ["desk", *wrong] if first else [*wrong, "desk"]
+
+    result = CliRunner().invoke(main, ["sandbox", *kind, *words])
+
+    assert "host '192.0.2.1': give a loopback address" in result.stderr
+    assert result.exit_code == 2
+
+
+def test_kinds_of_sandboxes_are_listed() -> None:
+    result = CliRunner().invoke(main, ["sandbox", "--help"])
+    assert "push" in result.stdout
+    assert "servicenow" in result.stdout
