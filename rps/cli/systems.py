@@ -116,7 +116,14 @@ def add(
     }
     if batch > 1:
         settings["batch"] = batch
-    _only_of(connector, own)
+    push: dict[str, Any] = {
+        "secret_file": secret_file,
+        "no_dedupe": no_dedupe,
+        "no_conditional_write": no_conditional_write,
+        "no_read_back": no_read_back,
+        "batch": batch,
+    }
+    _only_of(connector, own, push)
     with open_session() as session:
         if connector == SERVICENOW:
             settings, made_secret = kept(session, domain, name, url, own), None
@@ -134,15 +141,17 @@ def add(
         click.echo(made_secret)
 
 
-def _only_of(connector: str, own: dict[str, Any]) -> None:
-    named = [name for name, value in own.items() if value not in (None, ())]
-    if connector != SERVICENOW and named:
-        option = (
-            named[0].removesuffix("s") if named[0] == "display_values" else named[0]
-        )
-        raise click.UsageError(
-            f"--{option.replace('_', '-')} is for --connector {SERVICENOW}"
-        )
+def _only_of(connector: str, own: dict[str, Any], push: dict[str, Any]) -> None:
+    """Raises UsageError for an option of another connector."""
+    others, whose = own, SERVICENOW
+    if connector == SERVICENOW:
+        others, whose = push, "push"
+    for option, value in others.items():
+        if value not in (None, (), False) and (option, value) != ("batch", 1):
+            said = "display-value" if option == "display_values" else option
+            raise click.UsageError(
+                f"--{said.replace('_', '-')} is for --connector {whose}"
+            )
 
 
 def _keep_secret(
