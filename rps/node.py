@@ -106,7 +106,9 @@ def application_parts(config: Config, database_url: str) -> Flask:
         database_url, connections=min(config.api_threads + 2, DATABASE_CONNECTIONS_MAX)
     )
     transport = Transport(config.allow_networks)
-    connections = Connections(application.datastore, transport)
+    connections = Connections(
+        application.datastore, transport, application.configuration
+    )
     secrets = SecretStore(application.datastore, os.urandom)
     lanes = Lanes(application, "api")
     return create_app(

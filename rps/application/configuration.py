@@ -18,6 +18,7 @@ from rps.domain.process_sync_definition import ProcessSyncDefinition
 from rps.domain.remote_system import RemoteSystem
 from rps.domain.tenancy import Domain
 from rps.domain.treatment import Treatment  # noqa: F401 - registers the topics
+from rps.domain.uses import Uses, uses_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +55,7 @@ class Configuration:
     routes: dict[tuple[str, str, str], list[Route]] = field(default_factory=dict)
     tokens: dict[str, TokenHolder] = field(default_factory=dict)
     named: dict[tuple[str, str], RemoteSystem] = field(default_factory=dict)
+    used: dict[tuple[str, str, str], Uses] = field(default_factory=dict)
 
     def system(self, domain: str, name: str) -> RemoteSystem | None:
         return self.named.get((domain, name))
@@ -85,6 +87,17 @@ class Configuration:
         for definition in self.definitions():
             if definition.domain == domain and definition.published is not None:
                 yield self.revisions[definition.id][definition.revision]
+
+    def uses(self, domain: str, system: str, table: str) -> Uses:
+        """What the definitions in force have to do with a table."""
+        key = (domain, system, table)
+        found = self.used.get(key)
+        if found is None:
+            routes = self.routes.get(key, ())
+            found = uses_of((route.definition, route.member) for route in routes)
+            if routes:  # else whoever asks for tables that are none would fill it
+                self.used[key] = found
+        return found
 
     def definition_at(self, definition_id: UUID, revision: int) -> Definition:
         return self.revisions[definition_id][revision]

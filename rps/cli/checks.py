@@ -43,6 +43,10 @@ WAITING = """
 SELECT domain, system, count(*) AS waiting FROM outbound_queue
 WHERE status IN ('ready', 'uncertain') AND domain <> '' GROUP BY domain, system
 """
+FAILING_POLLS = """
+SELECT domain, system, record_table, attempts, detail FROM polls WHERE attempts > 1
+ORDER BY domain, system, record_table
+"""
 STALE = """
 SELECT 'receiver' AS kind, 'record(s) with changes' AS what, count(*) AS stale
 FROM lanes WHERE direction = 'in' AND due_at < now() - %(seconds)s * interval '1 second'
@@ -176,6 +180,17 @@ def conflicts(session: Session) -> Iterator[Finding]:
         )
 
 
+def polls(session: Session) -> Iterator[Finding]:
+    for row in session.ask(FAILING_POLLS):
+        yield Finding(
+            "error",
+            "polls",
+            f"{row['record_table']} of {row['system']} ({row['domain']}) was not read,"
+            f" {row['attempts']} time(s) in a row: {row['detail']}",
+            f"rps system check {row['system']} says what is missing.",
+        )
+
+
 def taking_part(session: Session) -> Iterator[Finding]:
     configuration = session.configuration()
     for row in session.ask(WAITING):
@@ -265,6 +280,7 @@ NODE_CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     views,
     receivers,
     breakers,
+    polls,
     parked,
     conflicts,
     taking_part,

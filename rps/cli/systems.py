@@ -10,6 +10,7 @@ import click
 from rps.application.connections import Connections
 from rps.application.secret_store import SecretStore
 from rps.cli.nodes import accept, invite, moved, rotate
+from rps.cli.servicenow import check, kept, servicenow_options
 from rps.cli.session import open_session
 from rps.cli.status import systems as standing_of_systems
 from rps.cli.terminal import (
@@ -23,6 +24,7 @@ from rps.cli.terminal import (
 )
 from rps.connectors.addresses import url_refusal
 from rps.connectors.batch import MESSAGES_MAX
+from rps.connectors.servicenow.connector import SERVICENOW
 from rps.connectors.signature import Signer
 from rps.connectors.transport import Transport
 from rps.domain.remote_system import RemoteSystem
@@ -41,7 +43,7 @@ def system() -> None:
     """Register remote systems and say whether they take part."""
 
 
-for linking in (invite, accept, moved, rotate):
+for linking in (invite, accept, moved, rotate, check):
     system.add_command(linking)
 
 
@@ -59,7 +61,7 @@ def list_systems(output: str) -> None:
 @click.option("--url", required=True, help="Base URL that messages are sent to.")
 @click.option(
     "--connector",
-    type=click.Choice(("push",)),
+    type=click.Choice(("push", SERVICENOW)),
     default="push",
     show_default=True,
     help="How it is spoken to.",
@@ -80,6 +82,7 @@ def list_systems(output: str) -> None:
     show_default=True,
     help="Messages that a request to it may carry.",
 )
+@servicenow_options
 @domain_option
 @output_option
 def add(
@@ -95,6 +98,7 @@ def add(
     batch: int,
     domain: str,
     output: str,
+    **own: Any,
 ) -> None:
     """Register the remote system NAME, or change it. It starts disabled.
 
@@ -112,8 +116,19 @@ def add(
     }
     if batch > 1:
         settings["batch"] = batch
+    push: dict[str, Any] = {
+        "secret_file": secret_file,
+        "no_dedupe": no_dedupe,
+        "no_conditional_write": no_conditional_write,
+        "no_read_back": no_read_back,
+        "batch": batch,
+    }
+    _only_of(connector, own, push)
     with open_session() as session:
-        made_secret = _keep_secret(session, domain, name, given)
+        if connector == SERVICENOW:
+            settings, made_secret = kept(session, domain, name, url, own), None
+        else:
+            made_secret = _keep_secret(session, domain, name, given)
         _, made = session.application.register_system(
             *(domain, name, connector, description, settings),
             session.actor,
@@ -124,6 +139,19 @@ def add(
         show_json({"domain": domain, "name": name, "secret": made_secret})
     elif made_secret:
         click.echo(made_secret)
+
+
+def _only_of(connector: str, own: dict[str, Any], push: dict[str, Any]) -> None:
+    """Raises UsageError for an option of another connector."""
+    others, whose = own, SERVICENOW
+    if connector == SERVICENOW:
+        others, whose = push, "push"
+    for option, value in others.items():
+        if value not in (None, (), False) and (option, value) != ("batch", 1):
+            said = "display-value" if option == "display_values" else option
+            raise click.UsageError(
+                f"--{said.replace('_', '-')} is for --connector {whose}"
+            )
 
 
 def _keep_secret(
@@ -149,7 +177,11 @@ def activate(*, name: str, unchecked: bool, domain: str, output: str) -> None:
         found = session.system(domain, name)
         if not unchecked:
             transport = Transport(session.config.allow_networks)
-            connections = Connections(session.application.datastore, transport)
+            connections = Connections(
+                session.application.datastore,
+                transport,
+                session.application.configuration,
+            )
             fine, said = connections.connect(found).check()
             if not fine:
                 raise Failure(

@@ -39,8 +39,11 @@ def work(kinds: tuple[tuple[str, int], ...], parent: int | None) -> None:
 
     One of each kind where none is named.
 
-    Kinds: projector, receiver, deliverer, fetcher, sweeper, herald, notifier. For
-    example: rps work deliverer=2
+    Kinds: projector, receiver, deliverer, inquirer, fetcher, poller, sweeper, herald,
+    notifier.
+
+    For example:
+    rps work deliverer=2
     """
     end_with(parent)
     wanted = dict(kinds) or dict.fromkeys(KINDS, 1)

@@ -11,10 +11,12 @@ from marshmallow import ValidationError, fields, validate
 from rps.application.operations import NotFound
 from rps.application.secret_store import SecretStore
 from rps.connectors.batch import MESSAGES_MAX
+from rps.connectors.servicenow.connector import SERVICENOW
 from rps.connectors.signature import SecretUnusable, Signer
 from rps.domain.between_nodes import NODE
 from rps.domain.document import REMOTE_NAME
 from rps.domain.remote_system import ConnectorFixed, RemoteSystem
+from rps.http import servicenow_settings
 from rps.http.access import principal
 from rps.http.answers import answer, of
 from rps.http.errors import CheckFailed
@@ -30,6 +32,7 @@ from rps.http.inputs import (
     query,
 )
 from rps.http.routes import CONFIGURERS, OPERATORS, READERS, allowed, route
+from rps.http.servicenow_settings import ServiceNowSettings
 from rps.projections.system_questions import SystemQuestions
 
 if TYPE_CHECKING:
@@ -80,23 +83,53 @@ def _secret_name(text: str) -> None:
         raise ValidationError("name the secret here; give its value as 'secret'")
 
 
-class Settings(Shape):
+class Settings(ServiceNowSettings):
+    """Of a system of any kind; which ones it takes is its connector's to say."""
+
     url = fields.String(required=True, validate=[validate.Length(1, URL_MAX), http_url])
     secrets = fields.List(
         fields.String(validate=[validate.Length(1, 120), _secret_name]),
         validate=validate.Length(1, 4),
     )
-    dedupe = Flag(load_default=True)
-    conditional_write = Flag(load_default=True)
-    read_back = Flag(load_default=True)
+    dedupe = Flag(metadata={"default": True})
+    conditional_write = Flag(metadata={"default": True})
+    read_back = Flag(metadata={"default": True})
     batch = fields.Integer(strict=True, validate=validate.Range(1, MESSAGES_MAX))
 
 
+PUSH_ONLY = ("dedupe", "conditional_write", "read_back", "batch")
+
+
 class System(Shape):
-    connector = fields.String(load_default="push", validate=validate.OneOf(["push"]))
+    """`secret` belongs to a push system, `credentials` to a ServiceNow instance."""
+
+    connector = fields.String(
+        load_default="push", validate=validate.OneOf(["push", SERVICENOW])
+    )
     description = Text(2000, least=0, load_default="")
     settings = fields.Nested(Settings, required=True)
     secret = fields.String(validate=signing_secret)
+    credentials = fields.Nested(servicenow_settings.Credentials)
+
+
+def _settings(posted: dict[str, Any]) -> dict[str, Any]:
+    """Those of the connector, defaults filled in. Raises ValidationError for others."""
+    settings: dict[str, Any] = posted["settings"]
+    is_instance = posted["connector"] == SERVICENOW
+    others = PUSH_ONLY if is_instance else servicenow_settings.OWN
+    wrong = {
+        name: [f"a {posted['connector']} system has no such setting"]
+        for name in others
+        if name in settings
+    }
+    if wrong:
+        raise ValidationError({"settings": wrong})
+    key = "secret" if is_instance else "credentials"
+    if key in posted:
+        raise ValidationError({key: [f"a {posted['connector']} system has none"]})
+    if is_instance:
+        return servicenow_settings.checked(settings)
+    return {"dedupe": True, "conditional_write": True, "read_back": True} | settings
 
 
 class HowToActivate(Shape):
@@ -153,14 +186,9 @@ class Systems:
         precondition(known)
         if known is not None and known.connector != posted["connector"]:
             raise ConnectorFixed(f"{name} is a {known.connector} system")
-        settings = posted["settings"]
+        settings = _settings(posted)
         settings.setdefault("secrets", known.settings["secrets"] if known else [name])
-        secret_name = settings["secrets"][0]
-        generated = None
-        if given := posted.get("secret"):
-            self._secrets.keep(who.domain, secret_name, given)
-        else:
-            generated = self._secrets.make(who.domain, secret_name)
+        generated = self._keep_secret(who.domain, settings, posted)
         if known is None:
             system, _ = self._application.register_system(
                 who.domain,
@@ -179,6 +207,25 @@ class Systems:
 
         changed = self._application.change(RemoteSystem, key, change)
         return self._answer(changed, secret=generated)
+
+    def _keep_secret(
+        self, domain: str, settings: dict[str, Any], posted: dict[str, Any]
+    ) -> str | None:
+        """What is given, or a new one, which is answered."""
+        name = settings["secrets"][0]
+        if posted["connector"] == SERVICENOW:
+            live = self._secrets.live(domain, [name])
+            given = posted.get("credentials")
+            value = servicenow_settings.kept(
+                settings["auth"], given, live[0] if live else None
+            )
+            if value is not None:
+                self._secrets.keep(domain, name, value)
+            return None
+        if given := posted.get("secret"):
+            self._secrets.keep(domain, name, given)
+            return None
+        return self._secrets.make(domain, name)
 
     @route(
         "POST",

@@ -32,6 +32,7 @@ from rps.workers.herald import Herald
 from rps.workers.inquirer import Inquirer
 from rps.workers.lanes import Heartbeat
 from rps.workers.notifier import Notifier
+from rps.workers.poller import Poller
 from rps.workers.receiver import Receiver
 from rps.workers.sweeper import Sweeper
 from rps.workers.wake import Wake
@@ -132,7 +133,10 @@ class _Means:
 
     @property
     def connect(self) -> Callable[[RemoteSystem], Connector]:
-        return Connections(self.application.datastore, self.transport).connect
+        application = self.application
+        return Connections(
+            application.datastore, self.transport, application.configuration
+        ).connect
 
 
 def _projector(means: _Means) -> tuple[Works, Heartbeat | None]:
@@ -176,6 +180,18 @@ def _fetcher(means: _Means) -> tuple[Works, Heartbeat | None]:
     return fetcher, None
 
 
+def _poller(means: _Means) -> tuple[Works, Heartbeat | None]:
+    poller = Poller(
+        means.application,
+        means.connect,
+        clock,
+        breaker_seconds=means.config.breaker_seconds,
+        due=means.wake.nudge,
+    )
+    means.stack.callback(poller.close)
+    return poller, means.stack.enter_context(Heartbeat(poller))
+
+
 def _sweeper(means: _Means) -> tuple[Works, Heartbeat | None]:
     return Sweeper(means.application, clock), None
 
@@ -201,6 +217,7 @@ MAKERS: dict[str, Callable[[_Means], tuple[Works, Heartbeat | None]]] = {
     "deliverer": _deliverer,
     "inquirer": _inquirer,
     "fetcher": _fetcher,
+    "poller": _poller,
     "sweeper": _sweeper,
     "herald": _herald,
     "notifier": _notifier,

@@ -61,7 +61,7 @@ def test_a_node_serves_lets_others_attach_and_leaves_nothing(data_dir: Path) -> 
     assert EmbeddedServer(data_dir / "postgres").pid is None
 
 
-@pytest.mark.parametrize("kinds", [["poller"], ["receiver=0"], ["receiver=x"]])
+@pytest.mark.parametrize("kinds", [["postman"], ["receiver=0"], ["receiver=x"]])
 def test_workers_that_are_none_are_wrong_usage(kinds: list[str]) -> None:
     assert CliRunner().invoke(main, ["work", *kinds]).exit_code == 2
 
