@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import tuple_row
 
+from rps.application.blobs import Blobs
 from rps.connectors.node import NodeConnector
 from rps.connectors.push import PushConnector
+from rps.connectors.rest.calls import Placed
+from rps.connectors.rest.connector import RestConnector
+from rps.connectors.rest.reading import chosen, read_description
 from rps.domain.between_nodes import NODE
 from rps.domain.delivery import Capabilities
+from rps.domain.problem import DefinitionRefused
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -21,6 +26,9 @@ if TYPE_CHECKING:
     from rps.connectors.transport import Transport
     from rps.domain.delivery import Connector
     from rps.domain.remote_system import RemoteSystem
+
+REST = "rest"
+"""The connector of systems that are described in YAML."""
 
 SECRETS = "SELECT value FROM secrets WHERE domain = %b AND name = ANY(%b) ORDER BY name"
 
@@ -84,6 +92,8 @@ class Connections:
                 decides=settings["decides"],
                 batch=settings["batch"],
             )
+        if system.connector == REST:
+            return self._described(system, secrets)
         if system.connector != "push":
             raise ConnectorUnknown(system.connector)
         return PushConnector(
@@ -98,3 +108,17 @@ class Connections:
                 abreast=ABREAST,
             ),
         )
+
+    def _described(self, system: RemoteSystem, secrets: list[str]) -> Connector:
+        """Raises ConnectorUnknown where this version does not read its description."""
+        settings = system.settings
+        try:
+            description = read_description(settings["described"])
+            chosen_settings = chosen(description, settings.get("set") or {})
+        except DefinitionRefused as refused:
+            raise ConnectorUnknown(f"{system.name}: {refused}") from None
+        placed = Placed(
+            description, settings["url"], chosen_settings, secrets[0] if secrets else ""
+        )
+        files = Blobs(self._datastore).of(system.domain)
+        return RestConnector(self._transport, placed, files)
