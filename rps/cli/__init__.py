@@ -27,6 +27,7 @@ COMMANDS = {
     "audit": "rps.cli.audit:audit",
     "definition": "rps.cli.definitions:definition",
     "system": "rps.cli.systems:system",
+    "connector": "rps.cli.connectors:connector",
     "token": "rps.cli.tokens:token",
 }
 """Imported when asked for: a worker starts without Flask, gunicorn and rich."""

@@ -9,6 +9,7 @@ import click
 
 from rps.application.connections import Connections
 from rps.application.secret_store import SecretStore
+from rps.cli.described import add_described
 from rps.cli.nodes import accept, invite, moved, rotate
 from rps.cli.session import open_session
 from rps.cli.status import systems as standing_of_systems
@@ -59,16 +60,34 @@ def list_systems(output: str) -> None:
 @click.option("--url", required=True, help="Base URL that messages are sent to.")
 @click.option(
     "--connector",
-    type=click.Choice(("push",)),
+    type=click.Choice(("push", "rest")),
     default="push",
     show_default=True,
     help="How it is spoken to.",
 )
 @click.option("--description", default="")
 @click.option(
+    "--preset",
+    "source",
+    help="With rest: how it is spoken to, a preset or a file (rps connector list).",
+)
+@click.option(
+    "--set",
+    "pairs",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="With rest: a setting of the preset; may be given again.",
+)
+@click.option(
     "--secret-file",
     type=click.File("r"),
-    help="File with its whsec_… secret (- is stdin). Without it one is made.",
+    help="File with its whsec_… secret (- is stdin). Without it one is made."
+    " With rest: its password, token or key.",
+)
+@click.option(
+    "--hook-secret-file",
+    type=click.File("r"),
+    help="With rest: the secret that its webhooks are signed with.",
 )
 @click.option("--no-dedupe", is_flag=True, help="It may apply a message id twice.")
 @click.option("--no-conditional-write", is_flag=True, help="It ignores If-Match.")
@@ -88,7 +107,10 @@ def add(
     url: str,
     connector: str,
     description: str,
+    source: str | None,
+    pairs: tuple[str, ...],
     secret_file: TextIO | None,
+    hook_secret_file: TextIO | None,
     no_dedupe: bool,
     no_conditional_write: bool,
     no_read_back: bool,
@@ -103,6 +125,14 @@ def add(
     if refusal := url_refusal(url):
         raise click.BadParameter(refusal, param_hint="--url")
     given = secret_file.read().strip() if secret_file else None
+    if (connector == "rest") != (source is not None):
+        raise click.UsageError("--connector rest and --preset go together")
+    if source is not None:
+        hook = hook_secret_file.read().strip() if hook_secret_file else None
+        add_described(
+            *(name, domain, url, description, source, pairs), (given, hook), output
+        )
+        return
     settings: dict[str, Any] = {
         "url": url,
         "secrets": [name],

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 from marshmallow import ValidationError, fields, validate
 
+from rps.application.connections import REST
 from rps.application.operations import NotFound
-from rps.application.secret_store import SecretStore
+from rps.application.secret_store import SECRET_MAX, SecretStore, hook_name
 from rps.connectors.batch import MESSAGES_MAX
 from rps.connectors.signature import SecretUnusable, Signer
 from rps.domain.between_nodes import NODE
@@ -17,6 +18,7 @@ from rps.domain.document import REMOTE_NAME
 from rps.domain.remote_system import ConnectorFixed, RemoteSystem
 from rps.http.access import principal
 from rps.http.answers import answer, of
+from rps.http.described import described_settings
 from rps.http.errors import CheckFailed
 from rps.http.inputs import (
     REASON_MAX,
@@ -70,7 +72,7 @@ def _secret(text: str) -> None:
         Signer([text])
     except SecretUnusable:
         raise ValidationError(
-            "a secret is whsec_ and the base64 of 24 to 64 bytes"
+            {"secret": ["a secret is whsec_ and the base64 of 24 to 64 bytes"]}
         ) from None
 
 
@@ -81,6 +83,8 @@ def _secret_name(text: str) -> None:
 
 
 class Settings(Shape):
+    """`described`, `preset` and `set` of rest systems only."""
+
     url = fields.String(
         required=True, validate=[validate.Length(1, URL_MAX), _http_url]
     )
@@ -92,13 +96,23 @@ class Settings(Shape):
     conditional_write = Flag(load_default=True)
     read_back = Flag(load_default=True)
     batch = fields.Integer(strict=True, validate=validate.Range(1, MESSAGES_MAX))
+    preset = fields.String(validate=validate.Length(0, 40))
+    described = fields.Dict(keys=fields.String())
+    set = fields.Dict(
+        keys=fields.String(validate=validate.Length(1, 40)),
+        values=fields.String(validate=validate.Length(0, 500)),
+        validate=validate.Length(0, 30),
+    )
 
 
 class System(Shape):
-    connector = fields.String(load_default="push", validate=validate.OneOf(["push"]))
+    connector = fields.String(
+        load_default="push", validate=validate.OneOf(["push", REST])
+    )
     description = Text(2000, least=0, load_default="")
     settings = fields.Nested(Settings, required=True)
-    secret = fields.String(validate=_secret)
+    secret = fields.String(validate=validate.Length(1, SECRET_MAX))
+    hook_secret = fields.String(validate=validate.Length(1, SECRET_MAX))
 
 
 class HowToActivate(Shape):
@@ -157,12 +171,9 @@ class Systems:
             raise ConnectorFixed(f"{name} is a {known.connector} system")
         settings = posted["settings"]
         settings.setdefault("secrets", known.settings["secrets"] if known else [name])
-        secret_name = settings["secrets"][0]
-        generated = None
-        if given := posted.get("secret"):
-            self._secrets.keep(who.domain, secret_name, given)
-        else:
-            generated = self._secrets.make(who.domain, secret_name)
+        if posted["connector"] == REST:
+            settings = posted["settings"] = described_settings(settings)
+        generated = self._keep_secrets(who.domain, name, posted)
         if known is None:
             system, _ = self._application.register_system(
                 who.domain,
@@ -244,6 +255,22 @@ class Systems:
                 self._found(name), lambda s, who, now: s.resume(reason, who, now)
             )
         )
+
+    def _keep_secrets(
+        self, domain: str, name: str, posted: dict[str, Any]
+    ) -> str | None:
+        """The secret that was made, if any."""
+        secret_name = posted["settings"]["secrets"][0]
+        given = posted.get("secret")
+        if posted["connector"] != REST:
+            if given is None:
+                return self._secrets.make(domain, secret_name)
+            _secret(given)
+        if given is not None:
+            self._secrets.keep(domain, secret_name, given)
+        if hook_secret := posted.get("hook_secret"):
+            self._secrets.keep(domain, hook_name(name), hook_secret)
+        return None
 
     def _standing(self, domain: str) -> _Standing:
         ask = self._questions

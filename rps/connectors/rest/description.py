@@ -237,6 +237,17 @@ class Hook:
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """What a conformance run makes: a record of `table` with `fields`, of which the
+    text `field` is changed; `journal` is where it comments, "" for nowhere."""
+
+    table: str
+    fields: Mapping[str, Any]
+    field: str
+    journal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Description:
     """`time_format`: as `strftime` has it, "" is ISO 8601; all times are UTC."""
 
@@ -256,6 +267,7 @@ class Description:
     answer_bytes: int = 1_000_000
     per_second: int = 0
     hook: Hook | None = None
+    sample: Sample | None = None
 
     @property
     def capabilities(self) -> Capabilities:

@@ -23,6 +23,7 @@ from rps.connectors.rest.description import (
     Outcome,
     Pick,
     Record,
+    Sample,
     Setting,
     Table,
     Write,
@@ -98,7 +99,7 @@ class _Reader:
         root.only(
             *("name", "title", "settings", "auth", "headers", "check", "errors"),
             *("detail", "time_format", "time_zone", "dedupe_header", "limits"),
-            *("hook", "tables"),
+            *("hook", "sample", "tables"),
         )
         self._settings = self._named(root, "settings", NAME, 30, _setting)
         limits = root.section("limits")
@@ -119,6 +120,7 @@ class _Reader:
             answer_bytes=limits.size("answer_bytes", 1_000_000),
             per_second=limits.count("per_second", 0, 1000, 0),
             hook=self._hook(root.section("hook")) if root.has("hook") else None,
+            sample=_sample(root.section("sample")) if root.has("sample") else None,
         )
 
     def _tables(self, root: Section) -> dict[str, Table]:
@@ -467,6 +469,21 @@ class _Reader:
             name: read(inside.section(name, short_for))
             for name in inside.names(names, most)
         }
+
+
+def _sample(at: Section) -> Sample:
+    at.only("table", "fields", "field", "journal")
+    inside = at.section("fields")
+    values = {
+        name: inside.literal(name, TEXT, lists=True)
+        for name in inside.names(REMOTE_NAME, 50)
+    }
+    return Sample(
+        at.text("table", REMOTE_NAME),
+        {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()},
+        at.text("field", REMOTE_NAME),
+        at.text("journal", REMOTE_NAME, ""),
+    )
 
 
 def _setting(at: Section) -> Setting:
