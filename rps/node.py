@@ -103,7 +103,11 @@ def application_parts(config: Config, database_url: str) -> Flask:
     application = RemoteProcessSync(
         database_url, connections=min(config.api_threads + 2, DATABASE_CONNECTIONS_MAX)
     )
-    connections = Connections(application.datastore, Transport(config.allow_networks))
+    connections = Connections(
+        application.datastore,
+        Transport(config.allow_networks),
+        application.configuration,
+    )
     lanes = Lanes(application, "api")
     return create_app(
         Parts(

@@ -6,6 +6,7 @@ and once their SHA-256 is right. Nobody ever holds more than a piece in memory.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256 as new_hash
 from tempfile import SpooledTemporaryFile
@@ -13,6 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
+from psycopg.errors import UniqueViolation
 from psycopg.rows import tuple_row
 
 from rps.projections.inline import FILES
@@ -82,6 +84,14 @@ WHERE (domain, sha256, holder) = (%b, %b, %b)
 """
 TELL = "SELECT pg_notify(%b::text, '')"
 DISCARD = "DELETE FROM blobs WHERE (domain, sha256, holder) = (%b, %b, %b)"
+# Known by now: unless somebody has it, or is at it, under its right name.
+RENAME = """
+UPDATE blobs
+SET sha256 = %b, complete = true, holder = NULL, leased_until = NULL, attempts = 0,
+    detail = ''
+WHERE (domain, sha256, holder) = (%b, %b, %b) AND stored = size
+  AND NOT EXISTS (SELECT FROM blobs b WHERE (b.domain, b.sha256) = (%b, %b))
+"""
 PIECE = """
 SELECT start, content FROM blob_chunks
 WHERE (domain, sha256) = (%b, %b) AND start <= %b::bigint
@@ -137,6 +147,27 @@ class Blobs:
             self._ask(ANEW, domain, sha256, size, domain, sha256, holder)
             stored = 0
         return Writing(self, domain, sha256, holder, size, stored)
+
+    def receive(
+        self, domain: str, source: str, size: int, pieces: Iterable[bytes]
+    ) -> str:
+        """Take in a file whose content nobody knows yet; answers its SHA-256. `source`
+        tells it from others meanwhile. Raises BlobContradicted where it has not `size`
+        bytes, BlobTaken where somebody else takes it in."""
+        meanwhile = new_hash(f"{domain}\n{source}".encode()).hexdigest()
+        writing = self.begin(domain, meanwhile, size)
+        if writing is None:
+            raise BlobTaken(source)
+        if writing.stored:  # of an attempt that was cut: nobody knows its hash
+            writing.discard()
+            return self.receive(domain, source, size, pieces)
+        try:
+            for piece in pieces:
+                writing.take(piece)
+            return writing.named()
+        except BaseException:
+            writing.discard()
+            raise
 
     def read(
         self, domain: str, sha256: str, start: int = 0, end: int | None = None
@@ -263,6 +294,21 @@ class Writing:
         self._held(FINISH)
         self._blobs._ask(TELL, FILES)  # noqa: SLF001
         return True
+
+    def named(self) -> str:
+        """Make a whole file seen under the name of its content, which is answered;
+        nothing of it is left where it is here already. Raises BlobContradicted."""
+        self.flush()
+        if self.stored < self.size or self._hash is None:
+            raise BlobContradicted(f"it ended after {self.stored} of {self.size} bytes")
+        found = self._hash.hexdigest()
+        domain, meanwhile, holder = self._key
+        key = (domain, meanwhile, holder)
+        with suppress(UniqueViolation):  # somebody was faster by a moment
+            self._blobs._ask(RENAME, found, *key, domain, found)  # noqa: SLF001
+        self.discard()
+        self._blobs._ask(TELL, FILES)  # noqa: SLF001
+        return found
 
     def leave(self) -> None:
         """Let somebody go on with it later."""

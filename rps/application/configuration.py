@@ -18,6 +18,7 @@ from rps.domain.process_sync_definition import ProcessSyncDefinition
 from rps.domain.remote_system import RemoteSystem
 from rps.domain.tenancy import Domain
 from rps.domain.treatment import Treatment  # noqa: F401 - registers the topics
+from rps.domain.uses import Uses, uses_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,6 +78,11 @@ class Configuration:
         for definition in self.definitions():
             if definition.domain == domain and definition.published is not None:
                 yield self.revisions[definition.id][definition.revision]
+
+    def uses(self, domain: str, system: str, table: str) -> Uses:
+        """What the definitions in force have to do with a table."""
+        routes = self.routes.get((domain, system, table), ())
+        return uses_of((route.definition, route.member) for route in routes)
 
     def definition_at(self, definition_id: UUID, revision: int) -> Definition:
         return self.revisions[definition_id][revision]

@@ -9,20 +9,24 @@ from typing import TYPE_CHECKING, Any
 from psycopg.rows import tuple_row
 
 from rps.application.blobs import Blobs
+from rps.application.remote_parts import RemoteFiles, RemoteParts, RequestBudget
 from rps.connectors.node import NodeConnector
 from rps.connectors.push import PushConnector
 from rps.connectors.rest.calls import Placed
 from rps.connectors.rest.connector import RestConnector
 from rps.connectors.rest.reading import chosen, read_description
+from rps.connectors.servicenow.connector import SERVICENOW, ServiceNowConnector
 from rps.domain.between_nodes import NODE
 from rps.domain.delivery import Capabilities
 from rps.domain.problem import DefinitionRefused
+from rps.domain.uses import Uses
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from eventsourcing.postgres import PostgresDatastore
 
+    from rps.application.configuration import ConfigurationReader
     from rps.connectors.transport import Transport
     from rps.domain.delivery import Connector
     from rps.domain.remote_system import RemoteSystem
@@ -55,9 +59,16 @@ class _Made:
 class Connections:
     """Connectors by system, made anew when the system's settings or secrets change."""
 
-    def __init__(self, datastore: PostgresDatastore, transport: Transport) -> None:
+    def __init__(
+        self,
+        datastore: PostgresDatastore,
+        transport: Transport,
+        configuration: ConfigurationReader | None = None,
+    ) -> None:
+        """`configuration` tells a connector which fields of a table are of interest."""
         self._datastore = datastore
         self._transport = transport
+        self._configuration = configuration
         self._made: dict[UUID, _Made] = {}
 
     def connect(self, system: RemoteSystem) -> Connector:
@@ -94,6 +105,8 @@ class Connections:
             )
         if system.connector == REST:
             return self._described(system, secrets)
+        if system.connector == SERVICENOW:
+            return self._servicenow(system, secrets)
         if system.connector != "push":
             raise ConnectorUnknown(system.connector)
         return PushConnector(
@@ -122,3 +135,23 @@ class Connections:
         )
         files = Blobs(self._datastore).of(system.domain)
         return RestConnector(self._transport, placed, files)
+
+    def _servicenow(
+        self, system: RemoteSystem, secrets: list[str]
+    ) -> ServiceNowConnector:
+        of = (self._datastore, system.domain, system.name)
+        per_hour = system.settings.get("requests_per_hour")
+        return ServiceNowConnector(
+            self._transport,
+            settings=system.settings,
+            secrets=secrets,
+            uses=lambda table: self._uses(system.domain, system.name, table),
+            ledger=RemoteParts(*of),
+            files=RemoteFiles(*of),
+            budget=RequestBudget(*of, per_hour) if per_hour else None,
+        )
+
+    def _uses(self, domain: str, name: str, table: str) -> Uses:
+        if self._configuration is None:
+            return Uses()
+        return self._configuration.current.uses(domain, name, table)

@@ -179,7 +179,11 @@ def activate(*, name: str, unchecked: bool, domain: str, output: str) -> None:
         found = session.system(domain, name)
         if not unchecked:
             transport = Transport(session.config.allow_networks)
-            connections = Connections(session.application.datastore, transport)
+            connections = Connections(
+                session.application.datastore,
+                transport,
+                session.application.configuration,
+            )
             fine, said = connections.connect(found).check()
             if not fine:
                 raise Failure(

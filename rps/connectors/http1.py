@@ -64,13 +64,18 @@ def target(url: str) -> Target | str:
 
 
 def request_bytes(
-    method: str, to: Target, headers: Mapping[str, str], body: bytes
+    method: str,
+    to: Target,
+    headers: Mapping[str, str],
+    body: bytes,
+    length: int | None = None,
 ) -> bytes:
-    """Head and body in one piece: one packet, one wake-up over there. Raises
-    ValueError for a header that would end early."""
+    """Head and body in one piece: one packet, one wake-up over there. `length` where
+    the body comes behind that. Raises ValueError for a header that would end early."""
     lines = [f"{method} {to.path} HTTP/1.1\r\nHost: {to.authority}\r\n"]
     lines += [f"{name}: {value}\r\n" for name, value in headers.items()]
-    lines.append(f"Content-Length: {len(body)}\r\n\r\n")
+    size = len(body) if length is None else length
+    lines.append(f"Content-Length: {size}\r\n\r\n")
     head = "".join(lines).encode("latin-1")
     ends = len(headers) + 4
     if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head:

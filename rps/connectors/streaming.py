@@ -1,4 +1,4 @@
-"""One answer whose body may be of any length, taken as it comes.
+"""One answer, or one request, whose body may be of any length, taken as it comes.
 
 The same care as with other requests (where it leads, who answers, how it is framed),
 but no deadline over the whole: bytes have to keep coming. Nobody trickles for ever:
@@ -10,6 +10,7 @@ from __future__ import annotations
 import select
 import ssl
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from rps.connectors import http1
@@ -17,7 +18,7 @@ from rps.domain.delivery import CutOff
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     from rps.connectors.dialing import Dialer
     from rps.connectors.http1 import Target
@@ -74,6 +75,48 @@ class Streams:
             return Opened(reading.status, reading.headers, pieces)
         sock.close()
         return reading
+
+    def send(
+        self,
+        to: Target,
+        head: bytes,
+        pieces: Iterator[bytes],
+        reading: http1.Reading,
+    ) -> None:
+        """A request whose body comes in `pieces`, and the whole answer into `reading`.
+        Who answers before all of it was sent wants no more. Raises what dialing raises,
+        and Lost once the request is on its way."""
+        sock = self._dialer.dial(
+            to.scheme, to.host, to.port, self._clock() + self._seconds
+        )
+        try:
+            self._sent(sock, head, pieces)
+            deadline = self._clock() + self._seconds
+            while not self._fed(sock, reading, deadline):
+                pass
+        except (OSError, http1.Unreadable) as error:
+            raise Lost from error
+        finally:
+            sock.close()
+
+    def _sent(
+        self,
+        sock: socket.socket,
+        head: bytes,
+        pieces: Iterator[bytes],
+    ) -> None:
+        """Bytes have to keep going out; who refuses them may end the connection."""
+        latest = self._clock() + LONGEST_SECONDS
+        for data in chain((head,), pieces):
+            unsent = memoryview(data)
+            while unsent:
+                try:
+                    unsent = unsent[sock.send(unsent) :]
+                except (BlockingIOError, ssl.SSLWantWriteError):
+                    deadline = min(latest, self._clock() + self._idle)
+                    self._wait(sock, select.POLLOUT, deadline)
+                except (BrokenPipeError, ConnectionResetError):
+                    return  # what it said before that is still to be read
 
     def _asked(
         self, sock: socket.socket, data: bytes, reading: http1.Reading, deadline: float

@@ -168,6 +168,25 @@ class Adapter(BaseAdapter):
         seconds = self._clock() - started
         return Answer(opened.status, headers, opened.body, seconds)
 
+    def upload(
+        self, asked: Request, size: int, pieces: Callable[[], Iterator[bytes]]
+    ) -> Said:
+        """A request whose body is `size` bytes that come in pieces."""
+        started = self._clock()
+        made = _bytes_of(asked, size)
+        if isinstance(made, str):
+            return NotSent(made)
+        reading = http1.Reading(asked.response_bytes)
+        try:
+            self._streams.send(*made, _exactly(pieces(), size), reading)
+        except Lost as lost:
+            reason = _reason(lost.__cause__ or lost)
+            return NoAnswer(reason, self._clock() - started)
+        except (AddressRefused, OSError, ValueError) as error:
+            return NotSent(_reason(error), self._clock() - started)
+        seconds = self._clock() - started
+        return Answer(reading.status, Headers(reading.headers), reading.body, seconds)
+
     def send(
         self, request: requests.PreparedRequest, *_: Any, **_options: Any
     ) -> requests.Response:
@@ -221,6 +240,12 @@ class Transport:
         """For a body of any length: Opened where it comes, with 200 or 206."""
         return self._adapter.stream(request)
 
+    def upload(
+        self, request: Request, size: int, pieces: Callable[[], Iterator[bytes]]
+    ) -> Said:
+        """A request whose body of any length comes in pieces."""
+        return self._adapter.upload(request, size, pieces)
+
     def request(
         self,
         method: str,
@@ -245,16 +270,31 @@ def _exchange(place: int, request: Request) -> Exchange | str:
     return Exchange(place, *made, limit, retry_safe=request.retry_safe)
 
 
-def _bytes_of(request: Request) -> tuple[http1.Target, bytes] | str:
+def _exactly(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """Raises OSError where there are not `size` bytes: nothing whole was sent."""
+    sent = 0
+    for piece in pieces:
+        sent += len(piece)
+        if sent > size:
+            break
+        yield piece
+    if sent != size:
+        raise OSError("its bytes are not as many as were announced")
+
+
+def _bytes_of(
+    request: Request, length: int | None = None
+) -> tuple[http1.Target, bytes] | str:
     """Where it leads and what is sent, or why it is not."""
     to = http1.target(request.url)
     if isinstance(to, str):
         return to
     headers = {**_SENT, **request.headers}
     try:
-        return to, http1.request_bytes(request.method, to, headers, request.body)
+        made = http1.request_bytes(request.method, to, headers, request.body, length)
     except ValueError as error:
         return str(error)
+    return to, made
 
 
 def _said(done: Exchange) -> Said:

@@ -14,6 +14,7 @@ from rps.domain import (
     plan,
 )
 from rps.domain.aggregate import identity, records
+from rps.domain.delivery import POLL
 from rps.domain.hearing import Hearing
 from rps.domain.merge import Merge, Sighting, Terms, merge, obey
 from rps.domain.plan import Case, Verdict
@@ -39,7 +40,7 @@ HOPS_MAX = 8
 """How many systems one change may have passed before it is taken for a loop."""
 
 
-READ_SOURCES = ("read_back", "poll")
+READ_SOURCES = (capturing.READ_BACK, POLL)
 """Changes that are the whole record as it was read, not what was reported of it."""
 
 

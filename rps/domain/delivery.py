@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Operation = Literal["create", "update", "delete"]
 
+POLL = "poll"
+"""The source of changes that a system was asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
@@ -236,12 +239,17 @@ Fetched = Incoming | Missing | Unavailable | NeedsCredentials | Gone | Refused
 class Shown:
     """A record as a system's list of changes shows it. `entries` and `attachments` are
     as a posted change has them: `{id, journal, text, author, written_at}` and
-    `{id, name, size, type, sha256}`, `{id, deleted}` of what is not there any more."""
+    `{id, name, size, type, sha256}`, `{id, deleted}` of what is not there any more; a
+    file without its `sha256` is opened by its id (`OpensFiles`) to find out. `is_new`:
+    the record was made by this change; `external_id` is as a posted change has it. A
+    record without a revision and fields tells of nothing but what comes with it."""
 
     record: Snapshot
     changed_by: str = ""
     entries: tuple[Mapping[str, Any], ...] = ()
     attachments: tuple[Mapping[str, Any], ...] = ()
+    is_new: bool = False
+    external_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,4 +356,12 @@ class Connector(Protocol):
 
     def check(self) -> tuple[bool, str]:
         """Whether the system answers and accepts us, and what it said."""
+        ...
+
+
+class OpensFiles(Protocol):
+    """A connector whose lists of changes show files without their SHA-256."""
+
+    def open_file(self, file_id: str) -> Fetched:
+        """The whole file with this id, from its first byte on."""
         ...

@@ -74,10 +74,55 @@ def key_of(state: CorrelationState, case: Case, entry: Mapping[str, Any]) -> str
     gave it (from a node only where it says so), one of the member's own under an id of
     its own."""
     given: str = entry["id"]
+    if named := state.entries_as.get((case.captured.member, given)):
+        return named
     is_ours = case.captured.source != NODE or entry.get("yours", False)
     if is_ours and given in state.entry_ids:
         return given
     return f"{case.captured.member}:{given}"
+
+
+def twins(state: CorrelationState, case: Case) -> Iterator[Entry]:
+    """Entries of a member that was polled which are those we wrote there, under ids of
+    its own: they say what we wrote. Each of ours has one."""
+    member = case.captured.member
+    named = {key for (of, _), key in state.entries_as.items() if of == member}
+    for entry in case.captured.entries:
+        each = case.member.by_journal.get(entry["journal"])
+        if each is None or entry.get("deleted") or _is_known(state, case, entry):
+            continue
+        for key, said in state.said.items():
+            if key not in named and _is_twin(each, said, member, entry["text"]):
+                named.add(key)
+                yield {
+                    "id": key,
+                    "journal": said.journal,
+                    "text": "",
+                    "operation": "seen",
+                    "version": said.version,
+                    "digest": said.digest,
+                    "as": entry["id"],
+                }
+                break
+
+
+def _is_known(state: CorrelationState, case: Case, entry: Entry) -> bool:
+    """Whether the entry has an id here already."""
+    member, given = case.captured.member, entry["id"]
+    return (
+        (member, given) in state.entries_as
+        or given in state.entry_ids
+        or f"{member}:{given}" in state.entry_ids
+    )
+
+
+def _is_twin(each: JournalMap, said: Said, member: str, text: str) -> bool:
+    if said.member == member or said.journal != each.shared or not said.digest:
+        return False
+    about = {"author": said.author, "written_at": said.written_at}
+    before = each.prefix_of(about).replace("\r\n", "\n").lstrip()
+    plain = text.replace("\r\n", "\n").replace("\r", "\n").lstrip()
+    return digest(plain.removeprefix(before)) == said.digest
 
 
 def _removed_unseen(key: str, each: JournalMap, stamp: Stamp) -> Entry:

@@ -205,6 +205,8 @@ class CorrelationState(Aggregate):
     links: dict[str, Link]
     pending: Unsettled
     entry_ids: set[str]
+    entries_as: dict[tuple[str, str], str]
+    """By member and its own id of an entry that we wrote there: the id it has here."""
     replayed: set[str]
     attached: dict[str, Attached]
     attached_as: dict[tuple[str, str], str]
@@ -232,6 +234,7 @@ class CorrelationState(Aggregate):
         self.fields, self.links, self.held, self.unlinked = {}, {}, {}, {}
         self.pending = Unsettled()
         self.entry_ids, self.replayed = set(), set()
+        self.entries_as = {}
         self.attached, self.attached_as = {}, {}
         self.said, self.missed, self.withdrawn = {}, {}, {}
         self.questions, self.answers = {}, {}
@@ -304,7 +307,10 @@ class CorrelationState(Aggregate):
                 file.held[member] = None if each.get("deleted") else each["sha256"]
 
     def forget_files(self, member: str) -> None:
-        """`member` has another record now: nobody knows which files that has."""
+        """`member` has another record now: nobody knows which files that has, nor what
+        it calls the entries that it got."""
+        for key in [key for key in self.entries_as if key[0] == member]:
+            del self.entries_as[key]
         for file in self.attached.values():
             file.held.pop(member, None)
             file.known_as.pop(member, None)
@@ -328,6 +334,8 @@ class CorrelationState(Aggregate):
         """Note what the event `at` tells of journal entries, as `member` has them."""
         for entry in entries:
             key = entry["id"]
+            if own := entry.get("as"):
+                self.entries_as[(member, own)] = key
             if entry.get("operation") in NOT_SHARED:
                 shown = Shown(entry["version"], entry["digest"], revision)
                 self._hold(member, key, shown)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from psycopg.rows import tuple_row
 
 from rps.application import CLOSE_BREAKER
+from rps.domain.delivery import Gone, NeedsCredentials, Unavailable, Uncertain
 from rps.domain.remote_system import RemoteSystem
 from rps.domain.retry import FailureWindow, open_seconds
 
@@ -113,6 +114,28 @@ class Breakers:
         if not self._is_time(key, failed=True):
             return False
         self.trip(key, reason)
+        return True
+
+    def told(self, key: Key, outcome: object, *, probe: bool) -> bool:
+        """Note what came of a request; whether to stop asking for now."""
+        match outcome:
+            case Unavailable(detail, retry_after) if retry_after is not None:
+                self.failed(key, detail, probe=probe)
+                self.throttle(key, retry_after, detail)
+            case Unavailable(detail) | Uncertain(detail):
+                return self.failed(key, detail, probe=probe)
+            case NeedsCredentials(detail):
+                if probe:
+                    self.failed(key, detail, probe=True)
+                else:
+                    self.trip(key, f"needs credentials: {detail}")
+            case Gone(detail):
+                reason = f"it answered 410: {detail}"
+                now = self._clock()
+                self._tell(key, lambda system: system.disable(reason, "rps", now))
+            case _:
+                self.answered(key, probe=probe)
+                return False
         return True
 
     def _is_time(self, key: Key, *, failed: bool) -> bool:

@@ -21,7 +21,6 @@ from rps.domain.delivery import (
     Unavailable,
     Uncertain,
 )
-from rps.domain.remote_system import RemoteSystem
 from rps.workers.breaker import STANDING, Breakers, Standing
 from rps.workers.committer import Committer
 from rps.workers.earlier import filled
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
 
     from rps.application import RemoteProcessSync
     from rps.domain.delivery import Capabilities, Connector, Outcome, Settlement
+    from rps.domain.remote_system import RemoteSystem
     from rps.workers.outbound import Attempt, Lane
     from rps.workers.turns import Key
 
@@ -302,32 +302,8 @@ class Deliverer:
             self._end(ended)
 
     def _tell_breaker(self, lane: Lane, outcome: Outcome | Settlement) -> None:
-        key, probe = lane.system, lane.probe
-        match outcome:
-            case Unavailable(detail, retry_after) if retry_after is not None:
-                self._breakers.failed(key, detail, probe=probe)
-                self._breakers.throttle(key, retry_after, detail)
-                self._stop_sending(key)
-            case Unavailable(detail) | Uncertain(detail):
-                if self._breakers.failed(key, detail, probe=probe):
-                    self._stop_sending(key)
-            case NeedsCredentials(detail):
-                if probe:
-                    self._breakers.failed(key, detail, probe=True)
-                else:
-                    self._breakers.trip(key, f"needs credentials: {detail}")
-                self._stop_sending(key)
-            case Gone(detail):
-                self._application.change(
-                    RemoteSystem,
-                    RemoteSystem.id_of(*key),
-                    lambda system: system.disable(
-                        f"it answered 410: {detail}", "rps", self._clock()
-                    ),
-                )
-                self._stop_sending(key)
-            case _:
-                self._breakers.answered(key, probe=probe)
+        if self._breakers.told(lane.system, outcome, probe=lane.probe):
+            self._stop_sending(lane.system)
 
 
 def _say(lane: Lane, number: int, outcome: Outcome | Settlement) -> None:

@@ -28,6 +28,7 @@ from rps.workers.fetcher import Fetcher
 from rps.workers.herald import Herald
 from rps.workers.inquirer import Inquirer
 from rps.workers.lanes import Heartbeat
+from rps.workers.poller import Poller
 from rps.workers.receiver import Receiver
 from rps.workers.sweeper import Sweeper
 from rps.workers.wake import Wake
@@ -46,8 +47,8 @@ CONNECTIONS = 12
 """A worker's threads hardly ever ask the database at the same time."""
 
 KINDS = (
-    *("projector", "receiver", "deliverer", "inquirer", "fetcher", "sweeper"),
-    "herald",
+    *("projector", "receiver", "deliverer", "inquirer", "fetcher", "poller"),
+    *("sweeper", "herald"),
 )
 
 CHANNELS = {
@@ -148,6 +149,17 @@ def _made(
             fetcher = Fetcher(application, connect, clock, random.random, wake.nudge)
             stack.callback(fetcher.close)
             return fetcher, None
+        case "poller":
+            connect = _connect(application, config)
+            poller = Poller(
+                application,
+                connect,
+                clock,
+                breaker_seconds=config.breaker_seconds,
+                due=wake.nudge,
+            )
+            stack.callback(poller.close)
+            return poller, stack.enter_context(Heartbeat(poller))
         case "deliverer":
             deliverer = Deliverer(
                 application,
@@ -169,7 +181,9 @@ def _connect(
     application: RemoteProcessSync, config: Config
 ) -> Callable[[RemoteSystem], Connector]:
     transport = Transport(config.allow_networks)
-    return Connections(application.datastore, transport).connect
+    return Connections(
+        application.datastore, transport, application.configuration
+    ).connect
 
 
 class Claiming:

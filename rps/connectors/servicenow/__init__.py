@@ -1,0 +1,1 @@
+"""ServiceNow: Table API, journal fields, Attachment API (`docs/servicenow.md`)."""
