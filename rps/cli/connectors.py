@@ -129,7 +129,8 @@ def conformance_of(placed: Placed, sample: Sample) -> Conformance:
         *(described_so, wire, stranger, subject),
         new_id=lambda: str(uuid4()),
         pause=time.sleep,
-        shows=described_so.show,
+        # one that remembers nothing of what was written: it has to read the bytes
+        shows=RestConnector(transport, placed, HeldFiles()).show,
     )
 
 

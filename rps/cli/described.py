@@ -78,11 +78,14 @@ def add_described(
     about: str,
     source: str,
     pairs: tuple[str, ...],
+    poll_seconds: int | None,
     secrets: tuple[str | None, str | None],
     output: str,
 ) -> None:
     """Register the system, or change it. `secrets`: its own, and that of its hooks."""
     settings = settings_of(source, url, name, pairs)
+    if poll_seconds is not None:
+        settings["poll_seconds"] = poll_seconds
     description = read_description(settings["described"])
     with open_session() as session:
         keep_secrets(

@@ -79,6 +79,11 @@ def list_systems(output: str) -> None:
     help="With rest: a setting of the preset; may be given again.",
 )
 @click.option(
+    "--poll-seconds",
+    type=click.IntRange(0, 86400),
+    help="With rest: between two looks at what changed; 0: it posts webhooks only.",
+)
+@click.option(
     "--secret-file",
     type=click.File("r"),
     help="File with its whsec_… secret (- is stdin). Without it one is made."
@@ -109,6 +114,7 @@ def add(
     description: str,
     source: str | None,
     pairs: tuple[str, ...],
+    poll_seconds: int | None,
     secret_file: TextIO | None,
     hook_secret_file: TextIO | None,
     no_dedupe: bool,
@@ -130,7 +136,9 @@ def add(
     if source is not None:
         hook = hook_secret_file.read().strip() if hook_secret_file else None
         add_described(
-            *(name, domain, url, description, source, pairs), (given, hook), output
+            *(name, domain, url, description, source, pairs, poll_seconds),
+            (given, hook),
+            output,
         )
         return
     settings: dict[str, Any] = {

@@ -10,7 +10,7 @@ from rps.connectors.rest import presets
 from rps.connectors.rest.presets import PresetUnknown
 from rps.connectors.rest.reading import chosen, read_description
 
-KEPT = ("url", "secrets", "described", "preset", "set")
+KEPT = ("url", "secrets", "described", "preset", "set", "poll_seconds")
 
 
 def described_settings(settings: dict[str, Any]) -> dict[str, Any]:

@@ -96,6 +96,7 @@ class Settings(Shape):
     conditional_write = Flag(load_default=True)
     read_back = Flag(load_default=True)
     batch = fields.Integer(strict=True, validate=validate.Range(1, MESSAGES_MAX))
+    poll_seconds = fields.Integer(strict=True, validate=validate.Range(0, 86400))
     preset = fields.String(validate=validate.Length(0, 40))
     described = fields.Dict(keys=fields.String())
     set = fields.Dict(

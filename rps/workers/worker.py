@@ -26,6 +26,7 @@ from rps.projections.views import followed_views
 from rps.workers.deliverer import Deliverer
 from rps.workers.fetcher import Fetcher
 from rps.workers.herald import Herald
+from rps.workers.hints import Asking, Hints
 from rps.workers.inquirer import Inquirer
 from rps.workers.lanes import Heartbeat
 from rps.workers.poller import Poller
@@ -119,7 +120,7 @@ def _stop_at_signals(stop: threading.Event, wake: Wake) -> None:
         signal.signal(number, end)
 
 
-def _made(
+def _made(  # noqa: C901 - one case a kind
     kind: str,
     application: RemoteProcessSync,
     config: Config,
@@ -150,16 +151,9 @@ def _made(
             stack.callback(fetcher.close)
             return fetcher, None
         case "poller":
-            connect = _connect(application, config)
-            poller = Poller(
-                application,
-                connect,
-                clock,
-                breaker_seconds=config.breaker_seconds,
-                due=wake.nudge,
-            )
-            stack.callback(poller.close)
-            return poller, stack.enter_context(Heartbeat(poller))
+            asking = _asking(application, config, wake)
+            stack.callback(asking.close)
+            return asking, stack.enter_context(Heartbeat(asking))
         case "deliverer":
             deliverer = Deliverer(
                 application,
@@ -175,6 +169,18 @@ def _made(
             return Claiming(deliverer), heartbeat
         case _:
             raise ValueError(f"{kind!r} is not one of {', '.join(KINDS)}")
+
+
+def _asking(application: RemoteProcessSync, config: Config, wake: Wake) -> Asking:
+    connect = _connect(application, config)
+    poller = Poller(
+        application,
+        connect,
+        clock,
+        breaker_seconds=config.breaker_seconds,
+        due=wake.nudge,
+    )
+    return Asking(poller, Hints(application, connect, clock, wake.nudge))
 
 
 def _connect(

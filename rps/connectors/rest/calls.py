@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
@@ -118,7 +118,9 @@ class Calls:
         if not isinstance(request, Request):
             return request
         self._paced()
-        return self._transport.stream(request)
+        # Some systems wrap bytes in JSON where JSON is what is accepted.
+        headers = {**request.headers, "Accept": "*/*"}
+        return self._transport.stream(replace(request, headers=headers))
 
     # --- one request ------------------------------------------------------------------
 

@@ -323,7 +323,12 @@ class Polling:
             seen.changed_by,
             tuple(c.shown for c in comments if c.ours or not c.is_own),
             tuple(offered),
+            external_id=seen.external_id if self._knows_ids(name) else None,
         )
+
+    def _knows_ids(self, name: str) -> bool:
+        """Whether a record shows that it was not made by us."""
+        return self._description.tables[name].record.external_id is not None
 
 
 def _linked(header: str) -> str:
