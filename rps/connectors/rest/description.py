@@ -46,7 +46,7 @@ class Call:
     unless: str = ""
     """Left out where this was kept before."""
     when: str = ""
-    """Only where the write carries this field."""
+    """Only where the write carries this field; `*`: where `{fields}` holds any."""
     changed: str = ""
     """Only where it is not what this path of the record shows already."""
 
@@ -59,6 +59,8 @@ class Write:
     record_id: str = ""
     shows: str = ""
     """Where the answer holds the whole record as the write left it."""
+    then_update: bool = False
+    """What a creation cannot set: the calls of `update` for single fields follow."""
     verify: bool = False
     """What was written is read back, and has to be there."""
 
@@ -74,6 +76,10 @@ class Field:
     kind: Literal["plain", "time"] = "plain"
     shown: bool = True
     writable: bool = True
+    optional: bool = False
+    """Left out of the record where it is empty."""
+    words: Mapping[str, str] = field(default_factory=dict)
+    """What is written for a value that is shown otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

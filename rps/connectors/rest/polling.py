@@ -158,16 +158,12 @@ class Polling:
         if not page.is_full:
             return cursor, False
         listed = [_moment(e.snapshot.updated_at, 0.0) for e in page.seen]
-        if page.next:
-            cursor |= {
-                "page": number + 1,
-                "next": page.next,
-                "since": asked.isoformat(),
-            }
-        elif listed and max(listed) > asked:
+        if listed and max(listed) > asked:
             cursor |= {"page": changes.first_page, "since": max(listed).isoformat()}
         else:
             cursor |= {"page": number + 1, "since": asked.isoformat()}
+            if page.next:
+                cursor["next"] = page.next
         return cursor, True
 
     # --- by id, page, link ------------------------------------------------------------
@@ -219,7 +215,11 @@ class Polling:
         since_id: str = "",
     ) -> Page | Unread:
         context = self._calls.context(
-            table=name, page=page, limit=changes.limit, since=since_id
+            table=name,
+            page=page,
+            offset=(page - changes.first_page) * changes.limit,
+            limit=changes.limit,
+            since=since_id,
         )
         if since is not None:
             context["since"] = records.as_asked(self._description, since)
@@ -227,7 +227,7 @@ class Polling:
             came = self._calls.follow(link)
         else:
             if link:
-                context["page"] = link
+                context["next"] = link
             came = self._calls.ask(changes.call, context, Asked())
         if isinstance(came, Missing):
             return Refused(f"{came.detail}: the list of changes is not there")

@@ -128,7 +128,11 @@ class Reader:
                 f"the description does not say how a record of {name} is found by our"
                 " id: a person must look whether it was made"
             )
-        context = self._calls.context(table=name, external_id=external_id)
+        marker = table.record.external_id
+        marked = records.marked(marker, external_id) if marker else external_id
+        context = self._calls.context(
+            table=name, external_id=marked, correlation_id=external_id
+        )
         found = self._found(name, table, table.find_external, context)
         if not isinstance(found, list):
             return found

@@ -53,12 +53,14 @@ PATH = matching(
 AUTH_KINDS: tuple[AuthKind, ...] = get_args(AuthKind)
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 HOOK_KINDS: tuple[HookKind, ...] = get_args(HookKind)
+WRITE_KEYS = ("record_id", "shows", "verify", "then_update")
 METHODS = ("get", "post", "put", "patch", "delete")
 ROOTS = frozenset(
     (
         *("record_id", "external_id", "delivery_id", "revision", "table", "fields"),
         *("values", "entry", "journal", "file", "kept", "setting", "origin"),
-        *("since", "page", "limit", "by", "value", "id"),
+        *("since", "page", "next", "offset", "limit", "by", "value", "id"),
+        "correlation_id",
     )
 )
 TABLES_MAX = 20
@@ -189,7 +191,9 @@ class _Reader:
         )
 
     def _field(self, at: Section) -> Field:
-        at.only("read", "to", "write", "kind", "shown", "writable")
+        at.only(
+            *("read", "to", "write", "kind", "shown", "writable", "optional", "words")
+        )
         name = at.place.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
         to = at.text("to", LINE, "")
         return Field(
@@ -199,6 +203,8 @@ class _Reader:
             kind=at.word("kind", ("plain", "time"), "plain"),
             shown=at.flag("shown", default=True),
             writable=at.flag("writable", default=True),
+            optional=at.flag("optional", default=False),
+            words=self._texts(at, "words", visible(80)),
         )
 
     def _marker(self, at: Section) -> Marker:
@@ -222,14 +228,15 @@ class _Reader:
         inside = at.section(key)
         calls: tuple[Call, ...]
         if inside.has("calls"):
-            inside.only("calls", "record_id", "shows", "verify")
+            inside.only("calls", *WRITE_KEYS)
             calls = self._calls(inside, "calls")
         else:
-            calls = (self._call(inside, "record_id", "shows", "verify"),)
+            calls = (self._call(inside, *WRITE_KEYS),)
         return Write(
             calls,
             self._expression(inside, "record_id"),
             self._expression(inside, "shows"),
+            inside.flag("then_update", default=False),
             inside.flag("verify", default=False),
         )
 

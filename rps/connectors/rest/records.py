@@ -80,7 +80,9 @@ def _fields(description: Description, record: Record, raw: Any) -> dict[str, Any
         try:
             value = template.shown(each.read, raw)
         except template.Absent:
-            continue
+            if not each.optional:
+                continue
+            value = None
         value = in_our_form(description, each, value)
         if is_value(value):
             found[name] = value
@@ -235,4 +237,6 @@ def in_their_form(
             value = as_asked(description, instant(value))
         except Unreadable:
             return value
+    if isinstance(value, str):
+        value = each.words.get(value, value)
     return template.as_value(each.write, {"value": value})

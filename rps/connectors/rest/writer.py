@@ -131,6 +131,7 @@ class Writer:
             fields=fields,
             values=dict(write.fields),
             external_id=external,
+            correlation_id=write.correlation_id,
             delivery_id=write.delivery_id,
             kept={},
         )
@@ -194,6 +195,8 @@ class Writer:
         came = self._run(work, create.calls, of_record=False)
         work.is_new = True
         trouble = self._taken(work, create, came)
+        if trouble is None and create.then_update and work.record_id:
+            return self._followed(work)
         if trouble is None and not work.record_id:
             work.parts.fields = False
             return Uncertain(
@@ -202,6 +205,17 @@ class Writer:
                 work.exchange,
             )
         return trouble
+
+    def _followed(self, work: Work) -> Trouble | None:
+        """What could not be set when the record was made."""
+        update = work.table.update
+        calls = update.calls if update else ()
+        single = tuple(call for call in calls if call.when not in ("", "*"))
+        came = self._run(work, single, of_record=True)
+        if came is None or isinstance(came, Heard):
+            return None
+        work.parts.fields = False
+        return came
 
     def _taken(
         self, work: Work, said: Described, came: Heard | Trouble | None
@@ -270,6 +284,8 @@ class Writer:
             return True
         if not call.when:
             return False
+        if call.when == "*":
+            return not work.context["fields"]
         if call.when not in work.write.fields:
             return True
         if not call.changed or not work.record_id:
