@@ -10,6 +10,7 @@ import pytest
 from described import connector, write
 from loopback_server import LoopbackServer, answer, raw
 
+from rps.connectors.rest import template
 from rps.domain.delivery import (
     Changes,
     Missing,
@@ -130,6 +131,31 @@ def test_a_field_that_was_renamed_is_no_field_that_was_cleared(
     with LoopbackServer(answer(200, said(renamed))) as server:
         seen = connector(transport, server.url).read("ticket", "7")
     assert seen.fields == {"owner": None}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("expression", "raw", "found"),
+    [
+        ("a", {}, "absent"),
+        ("a", {"a": None}, None),
+        ("a.b", {"a": None}, None),
+        ("a.b", {"a": {}}, "absent"),
+        ("a[].b", {}, "absent"),
+        ("a[].b", {"a": []}, []),
+        ("a.b[0].c", {"a": {}}, "absent"),
+        ("a.b[0].c", {"a": {"b": []}}, None),
+        ("a[?b=='1'].c | [0]", {"x": 1}, "absent"),
+        ("length(a)", {}, None),
+    ],
+)
+def test_what_is_not_there_is_told_from_what_is_empty(
+    expression: str, raw: dict[str, Any], found: object
+) -> None:
+    try:
+        seen = template.shown(expression, raw)
+    except template.Absent:
+        seen = "absent"
+    assert seen == found
 
 
 def test_one_record_that_may_not_be_read_holds_up_no_others(

@@ -23,6 +23,10 @@ REFERENCE = re.compile(r"\{([a-z_]+)(?:\.([^{}\s]{1,120}))?\}")
 EXPRESSION_MAX = 1000
 _BUILDERS_MAX = 8
 """Each may double what it is given."""
+_WALKED = (
+    *("projection", "flatten", "index_expression", "filter_projection"),
+    *("value_projection", "pipe", "slice"),
+)
 _BUILDERS = ("multi_select_list", "multi_select_dict")
 
 
@@ -67,33 +71,39 @@ def picked(expression: str, value: Any) -> Any:
 
 
 def shown(expression: str, value: Any) -> Any:
-    """As `picked`; raises Absent where a plain path leads to a name that is not there,
-    which is something else than a null."""
-    names = _names(_compiled(expression).parsed)
-    if names is None:
-        return picked(expression, value)
-    for name in names:
-        if value is None:
+    """As `picked`; raises Absent where the path that the expression begins with leads
+    to a name that is not there, which is something else than a null."""
+    inside = value
+    for name in _leading(_compiled(expression).parsed):
+        if inside is None:
             return None
-        if not isinstance(value, dict) or name not in value:
+        if not isinstance(inside, dict) or name not in inside:
             raise Absent(name)
-        value = value[name]
-    return value
+        inside = inside[name]
+    return picked(expression, value)
 
 
-def _names(node: Mapping[str, Any]) -> list[str] | None:
-    """Of a path that is nothing but names."""
+def _leading(node: Mapping[str, Any]) -> list[str]:
+    """The names that an expression begins with, up to what is no name."""
     if node["type"] == "field":
         return [node["value"]]
-    if node["type"] != "subexpression":
-        return None
-    found: list[str] = []
-    for child in node["children"]:
-        inner = _names(child)
-        if inner is None:
-            return None
-        found += inner
-    return found
+    children = node["children"]
+    if node["type"] == "subexpression":
+        found = _leading(children[0])
+        rest = children[1]
+        is_plain = len(found) == _names_of(children[0]) and rest["type"] == "field"
+        return [*found, rest["value"]] if is_plain else found
+    return _leading(children[0]) if node["type"] in _WALKED else []
+
+
+def _names_of(node: Mapping[str, Any]) -> int:
+    """How many names a path has; -1 where it is more than names."""
+    if node["type"] == "field":
+        return 1
+    if node["type"] == "subexpression":
+        counts = [_names_of(child) for child in node["children"]]
+        return sum(counts) if min(counts) > 0 else -1
+    return -1
 
 
 # --- {name} -------------------------------------------------------------------------
