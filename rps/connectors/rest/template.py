@@ -87,23 +87,15 @@ def _leading(node: Mapping[str, Any]) -> list[str]:
     """The names that an expression begins with, up to what is no name."""
     if node["type"] == "field":
         return [node["value"]]
-    children = node["children"]
-    if node["type"] == "subexpression":
-        found = _leading(children[0])
-        rest = children[1]
-        is_plain = len(found) == _names_of(children[0]) and rest["type"] == "field"
-        return [*found, rest["value"]] if is_plain else found
-    return _leading(children[0]) if node["type"] in _WALKED else []
-
-
-def _names_of(node: Mapping[str, Any]) -> int:
-    """How many names a path has; -1 where it is more than names."""
-    if node["type"] == "field":
-        return 1
-    if node["type"] == "subexpression":
-        counts = [_names_of(child) for child in node["children"]]
-        return sum(counts) if min(counts) > 0 else -1
-    return -1
+    if node["type"] != "subexpression":
+        walked = node["type"] in _WALKED
+        return _leading(node["children"][0]) if walked else []
+    found: list[str] = []
+    for child in node["children"]:
+        found += _leading(child)
+        if child["type"] != "field":
+            break
+    return found
 
 
 # --- {name} -------------------------------------------------------------------------
