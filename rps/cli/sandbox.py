@@ -1,8 +1,9 @@
-"""rps sandbox: a small ticket system to try rps with."""
+"""rps sandbox: systems to try rps with."""
 
 from __future__ import annotations
 
 import os
+import secrets as random_secrets
 from base64 import b64encode
 from pathlib import Path
 
@@ -11,12 +12,35 @@ import click
 from rps.cli.lifetime import end_with, parent_option
 from rps.cli.terminal import say
 from rps.sandbox.server import SandboxSettings
+from rps.sandbox.servicenow.app import run as run_instance
+from rps.sandbox.servicenow.behaviour import HOUR_SECONDS, RateRule
+from rps.sandbox.servicenow.seed import USERS
+from rps.sandbox.servicenow.settings import InstanceSettings
 from rps.sandbox.tickets import run
 
 SECRET_BYTES = 32
+ASKS_FOR_HELP = ("-h", "--help")
 
 
-@click.command()
+class Kinds(click.Group):
+    """`rps sandbox NAME` is `rps sandbox push NAME`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put in the kind where none is named; overrides click's."""
+        if args and args[0] not in (*self.commands, *ASKS_FOR_HELP):
+            args = ["push", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=Kinds, subcommand_metavar="[KIND] NAME [OPTIONS]")
+def sandbox() -> None:
+    """Run a system to try rps with, until SIGTERM or Ctrl-C.
+
+    Without a KIND it is `push`: a small ticket system.
+    """
+
+
+@sandbox.command()
 @click.argument("name")
 @click.option(
     "--database",
@@ -46,7 +70,7 @@ SECRET_BYTES = 32
     "--report-all", is_flag=True, help="Report what rps itself wrote as well."
 )
 @parent_option
-def sandbox(
+def push(
     *,
     name: str,
     database: Path | None,
@@ -59,7 +83,7 @@ def sandbox(
     report_all: bool,
     parent: int | None,
 ) -> None:
-    """Run a small ticket system until SIGTERM or Ctrl-C.
+    """A small ticket system that speaks to rps by `push`.
 
     Its URL goes to stdout. A real receiver of the push connector, with users, pages
     and records of its own.
@@ -86,3 +110,107 @@ def sandbox(
 def new_secret() -> str:
     """A Standard Webhooks secret."""
     return f"whsec_{b64encode(os.urandom(SECRET_BYTES)).decode()}"
+
+
+@sandbox.command()
+@click.argument("name", default="servicenow")
+@click.option(
+    "--database",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="SQLite file.  [default: NAME.sqlite]",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="To listen on.")
+@click.option(
+    "--port", default=0, type=click.IntRange(0, 65535), help="0 takes a free one."
+)
+@click.option(
+    "--password",
+    envvar="RPS_SANDBOX_PASSWORD",
+    help="Of every user it comes with. Without it one is made.",
+)
+@click.option(
+    "--oauth-client",
+    envvar="RPS_SANDBOX_OAUTH_CLIENT",
+    help="ID:SECRET of the OAuth client. Without it one is made.",
+)
+@click.option(
+    "--control-token",
+    envvar="RPS_SANDBOX_CONTROL_TOKEN",
+    help="Opens /_sandbox. Without it one is made.",
+)
+@click.option(
+    "--cert",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="PEM of the certificate. Without it one is made: NAME.pem.",
+)
+@click.option(
+    "--key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="PEM of its private key.",
+)
+@click.option("--http", is_flag=True, help="Serve without TLS.")
+@click.option(
+    "--rows",
+    default=0,
+    type=click.IntRange(0, 1_000_000),
+    help="Incidents to make in a new database.",
+)
+@click.option(
+    "--rate-limit", type=click.IntRange(0), help="Requests an hour of each user."
+)
+@parent_option
+def servicenow(
+    *,
+    name: str,
+    database: Path | None,
+    host: str,
+    port: int,
+    password: str | None,
+    oauth_client: str | None,
+    control_token: str | None,
+    cert: Path | None,
+    key: Path | None,
+    http: bool,
+    rows: int,
+    rate_limit: int | None,
+    parent: int | None,
+) -> None:
+    """An instance that speaks the ServiceNow REST APIs.
+
+    Its URL goes to stdout; users, secrets and the certificate's file to stderr.
+    """
+    client_id, _, client_secret = (oauth_client or "").partition(":")
+    settings = InstanceSettings(
+        name=name,
+        database=database or Path(f"{name}.sqlite"),
+        password=password or random_secrets.token_urlsafe(12),
+        control_token=control_token or random_secrets.token_urlsafe(24),
+        client_id=client_id or random_secrets.token_hex(16),
+        client_secret=client_secret or random_secrets.token_urlsafe(24),
+        host=host,
+        port=port,
+        certificate=cert,
+        key=key,
+        plain=http,
+        rows=rows,
+        rates=_rates(rate_limit),
+    )
+    say(f"users: {', '.join(USERS)}")
+    if password is None:
+        say(f"password: {settings.password}")
+    if oauth_client is None:
+        say(f"oauth client: {settings.client_id}:{settings.client_secret}")
+    if control_token is None:
+        say(f"control token: {settings.control_token}")
+    end_with(parent)
+    run_instance(
+        settings,
+        announce=click.echo,
+        tell_certificate=lambda path: say(f"certificate: {path}"),
+    )
+
+
+def _rates(limit: int | None) -> tuple[RateRule, ...]:
+    if limit is None:
+        return ()
+    return (RateRule(random_secrets.token_hex(16), limit, HOUR_SECONDS),)

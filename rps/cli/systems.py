@@ -11,6 +11,7 @@ from rps.application.connections import Connections
 from rps.application.secret_store import SecretStore
 from rps.cli.described import add_described
 from rps.cli.nodes import accept, invite, moved, rotate
+from rps.cli.servicenow import check, kept, servicenow_options
 from rps.cli.session import open_session
 from rps.cli.status import systems as standing_of_systems
 from rps.cli.terminal import (
@@ -24,6 +25,7 @@ from rps.cli.terminal import (
 )
 from rps.connectors.addresses import url_refusal
 from rps.connectors.batch import MESSAGES_MAX
+from rps.connectors.servicenow.connector import SERVICENOW
 from rps.connectors.signature import Signer
 from rps.connectors.transport import Transport
 from rps.domain.remote_system import RemoteSystem
@@ -42,7 +44,7 @@ def system() -> None:
     """Register remote systems and say whether they take part."""
 
 
-for linking in (invite, accept, moved, rotate):
+for linking in (invite, accept, moved, rotate, check):
     system.add_command(linking)
 
 
@@ -60,7 +62,7 @@ def list_systems(output: str) -> None:
 @click.option("--url", required=True, help="Base URL that messages are sent to.")
 @click.option(
     "--connector",
-    type=click.Choice(("push", "rest")),
+    type=click.Choice(("push", SERVICENOW, "rest")),
     default="push",
     show_default=True,
     help="How it is spoken to.",
@@ -77,11 +79,6 @@ def list_systems(output: str) -> None:
     multiple=True,
     metavar="KEY=VALUE",
     help="With rest: a setting of the preset; may be given again.",
-)
-@click.option(
-    "--poll-seconds",
-    type=click.IntRange(0, 86400),
-    help="With rest: between two looks at what changed; 0: it posts webhooks only.",
 )
 @click.option(
     "--secret-file",
@@ -104,6 +101,7 @@ def list_systems(output: str) -> None:
     show_default=True,
     help="Messages that a request to it may carry.",
 )
+@servicenow_options
 @domain_option
 @output_option
 def add(
@@ -114,7 +112,6 @@ def add(
     description: str,
     source: str | None,
     pairs: tuple[str, ...],
-    poll_seconds: int | None,
     secret_file: TextIO | None,
     hook_secret_file: TextIO | None,
     no_dedupe: bool,
@@ -123,6 +120,7 @@ def add(
     batch: int,
     domain: str,
     output: str,
+    **own: Any,
 ) -> None:
     """Register the remote system NAME, or change it. It starts disabled.
 
@@ -134,9 +132,10 @@ def add(
     if (connector == "rest") != (source is not None):
         raise click.UsageError("--connector rest and --preset go together")
     if source is not None:
+        _only_of(connector, {**own, "poll_seconds": None})
         hook = hook_secret_file.read().strip() if hook_secret_file else None
         add_described(
-            *(name, domain, url, description, source, pairs, poll_seconds),
+            *(name, domain, url, description, source, pairs, own.pop("poll_seconds")),
             (given, hook),
             output,
         )
@@ -150,8 +149,12 @@ def add(
     }
     if batch > 1:
         settings["batch"] = batch
+    _only_of(connector, own)
     with open_session() as session:
-        made_secret = _keep_secret(session, domain, name, given)
+        if connector == SERVICENOW:
+            settings, made_secret = kept(session, domain, name, url, own), None
+        else:
+            made_secret = _keep_secret(session, domain, name, given)
         _, made = session.application.register_system(
             *(domain, name, connector, description, settings),
             session.actor,
@@ -162,6 +165,17 @@ def add(
         show_json({"domain": domain, "name": name, "secret": made_secret})
     elif made_secret:
         click.echo(made_secret)
+
+
+def _only_of(connector: str, own: dict[str, Any]) -> None:
+    named = [name for name, value in own.items() if value not in (None, ())]
+    if connector != SERVICENOW and named:
+        option = (
+            named[0].removesuffix("s") if named[0] == "display_values" else named[0]
+        )
+        raise click.UsageError(
+            f"--{option.replace('_', '-')} is for --connector {SERVICENOW}"
+        )
 
 
 def _keep_secret(

@@ -39,7 +39,9 @@ def work(kinds: tuple[tuple[str, int], ...], parent: int | None) -> None:
 
     One of each kind where none is named.
 
-    Kinds: projector, receiver, deliverer, fetcher, sweeper, herald. For example:
+    Kinds: projector, receiver, deliverer, inquirer, fetcher, poller, sweeper, herald.
+
+    For example:
     rps work deliverer=2
     """
     end_with(parent)

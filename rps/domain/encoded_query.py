@@ -343,7 +343,7 @@ class _Reader:
         return tuple(part.strip() for part in parts)
 
     def _script(self, field: str, operator: str, value: str, at: int) -> QueryRefused:
-        plain = _GENERATED.sub(_generated, value)
+        plain = with_plain_dates(value)
         cause = "scripts (javascript:…) are not run"
         remedy = "write the value itself; a date-time as '2024-01-01 00:00:00' (UTC)"
         if "javascript:" not in plain:
@@ -387,6 +387,11 @@ _INSTEAD: Final = {
     "CHANGESFROM": "write 'CHANGESFROMNULL' for empty, or the value",
     "CHANGESTO": "write 'CHANGESTONULL' for empty, or the value",
 }
+
+
+def with_plain_dates(value: str) -> str:
+    """A list filter's scripted dates (gs.dateGenerate) as what they stand for."""
+    return _GENERATED.sub(_generated, value)
 
 
 def _generated(found: re.Match[str]) -> str:

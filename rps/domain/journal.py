@@ -122,7 +122,8 @@ def _is_twin(each: JournalMap, said: Said, member: str, text: str) -> bool:
     about = {"author": said.author, "written_at": said.written_at}
     before = each.prefix_of(about).replace("\r\n", "\n").lstrip()
     plain = text.replace("\r\n", "\n").replace("\r", "\n").lstrip()
-    return digest(plain.removeprefix(before)) == said.digest
+    is_as_written = plain.startswith(before)
+    return is_as_written and digest(plain.removeprefix(before)) == said.digest
 
 
 def _removed_unseen(key: str, each: JournalMap, stamp: Stamp) -> Entry:

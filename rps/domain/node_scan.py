@@ -76,7 +76,8 @@ def look_round(definition: Definition, standing: Standing, found: Findings) -> N
         _system_takes_part(member, facts, found)
         if facts.capabilities is not None:
             _system_can(member, facts.capabilities, definition, found)
-        if facts.connector != NODE:
+        is_asked = facts.capabilities is not None and facts.capabilities.polls
+        if facts.connector != NODE and not is_asked:
             _somebody_posts(member, standing, found)
     if standing.in_force is not None:
         _nothing_is_stranded(definition, standing.in_force, standing, found)
@@ -139,7 +140,7 @@ def _system_can(
             )
             remedy = "let the system honour If-Match, or report its changes at once"
             found.add("unconditional-write", place, cause, remedy)
-        if not member.ignore_changed_by:
+        if not member.ignore_changed_by and not can.polls:
             cause = (
                 f"{name} shows no revision of what rps wrote: its own writes are told"
                 " from edits by their values alone"

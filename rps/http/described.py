@@ -10,6 +10,8 @@ from rps.connectors.rest import presets
 from rps.connectors.rest.presets import PresetUnknown
 from rps.connectors.rest.reading import chosen, read_description
 
+OWN = ("preset", "described", "set")
+"""The settings that no other connector has."""
 KEPT = ("url", "secrets", "described", "preset", "set", "poll_seconds")
 
 

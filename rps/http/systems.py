@@ -12,13 +12,14 @@ from rps.application.connections import REST
 from rps.application.operations import NotFound
 from rps.application.secret_store import SECRET_MAX, SecretStore, hook_name
 from rps.connectors.batch import MESSAGES_MAX
+from rps.connectors.servicenow.connector import SERVICENOW
 from rps.connectors.signature import SecretUnusable, Signer
 from rps.domain.between_nodes import NODE
 from rps.domain.document import REMOTE_NAME
 from rps.domain.remote_system import ConnectorFixed, RemoteSystem
+from rps.http import described, servicenow_settings
 from rps.http.access import principal
 from rps.http.answers import answer, of
-from rps.http.described import described_settings
 from rps.http.errors import CheckFailed
 from rps.http.inputs import (
     REASON_MAX,
@@ -32,6 +33,7 @@ from rps.http.inputs import (
     query,
 )
 from rps.http.routes import CONFIGURERS, OPERATORS, READERS, allowed, route
+from rps.http.servicenow_settings import ServiceNowSettings
 from rps.projections.system_questions import SystemQuestions
 
 if TYPE_CHECKING:
@@ -82,8 +84,8 @@ def _secret_name(text: str) -> None:
         raise ValidationError("name the secret here; give its value as 'secret'")
 
 
-class Settings(Shape):
-    """`described`, `preset` and `set` of rest systems only."""
+class Settings(ServiceNowSettings):
+    """Of a system of any kind; which ones it takes is its connector's to say."""
 
     url = fields.String(
         required=True, validate=[validate.Length(1, URL_MAX), _http_url]
@@ -92,11 +94,10 @@ class Settings(Shape):
         fields.String(validate=[validate.Length(1, 120), _secret_name]),
         validate=validate.Length(1, 4),
     )
-    dedupe = Flag(load_default=True)
-    conditional_write = Flag(load_default=True)
-    read_back = Flag(load_default=True)
+    dedupe = Flag(metadata={"default": True})
+    conditional_write = Flag(metadata={"default": True})
+    read_back = Flag(metadata={"default": True})
     batch = fields.Integer(strict=True, validate=validate.Range(1, MESSAGES_MAX))
-    poll_seconds = fields.Integer(strict=True, validate=validate.Range(0, 86400))
     preset = fields.String(validate=validate.Length(0, 40))
     described = fields.Dict(keys=fields.String())
     set = fields.Dict(
@@ -106,14 +107,54 @@ class Settings(Shape):
     )
 
 
+PUSH_ONLY = ("dedupe", "conditional_write", "read_back", "batch")
+
+
 class System(Shape):
+    """`secret` belongs to a push or rest system, `hook_secret` to a rest system,
+    `credentials` to a ServiceNow instance."""
+
     connector = fields.String(
-        load_default="push", validate=validate.OneOf(["push", REST])
+        load_default="push", validate=validate.OneOf(["push", SERVICENOW, REST])
     )
     description = Text(2000, least=0, load_default="")
     settings = fields.Nested(Settings, required=True)
     secret = fields.String(validate=validate.Length(1, SECRET_MAX))
     hook_secret = fields.String(validate=validate.Length(1, SECRET_MAX))
+    credentials = fields.Nested(servicenow_settings.Credentials)
+
+
+_OTHERS = {
+    "push": (*servicenow_settings.OWN, *described.OWN),
+    SERVICENOW: (*PUSH_ONLY, *described.OWN),
+    REST: (*PUSH_ONLY, *(n for n in servicenow_settings.OWN if n != "poll_seconds")),
+}
+_OTHER_SECRETS = {
+    "push": ("credentials", "hook_secret"),
+    SERVICENOW: ("secret", "hook_secret"),
+    REST: ("credentials",),
+}
+
+
+def _settings(posted: dict[str, Any]) -> dict[str, Any]:
+    """Those of the connector, defaults filled in. Raises ValidationError for others,
+    and DefinitionRefused."""
+    settings: dict[str, Any] = posted["settings"]
+    kind = posted["connector"]
+    if wrong := {
+        name: [f"a {kind} system has no such setting"]
+        for name in _OTHERS[kind]
+        if name in settings
+    }:
+        raise ValidationError({"settings": wrong})
+    for key in _OTHER_SECRETS[kind]:
+        if key in posted:
+            raise ValidationError({key: [f"a {kind} system has none"]})
+    if kind == SERVICENOW:
+        return servicenow_settings.checked(settings)
+    if kind == REST:
+        return described.described_settings(settings)
+    return {"dedupe": True, "conditional_write": True, "read_back": True} | settings
 
 
 class HowToActivate(Shape):
@@ -170,11 +211,9 @@ class Systems:
         precondition(known)
         if known is not None and known.connector != posted["connector"]:
             raise ConnectorFixed(f"{name} is a {known.connector} system")
-        settings = posted["settings"]
+        settings = _settings(posted)
         settings.setdefault("secrets", known.settings["secrets"] if known else [name])
-        if posted["connector"] == REST:
-            settings = posted["settings"] = described_settings(settings)
-        generated = self._keep_secrets(who.domain, name, posted)
+        generated = self._keep_secret(who.domain, name, settings, posted)
         if known is None:
             system, _ = self._application.register_system(
                 who.domain,
@@ -193,6 +232,29 @@ class Systems:
 
         changed = self._application.change(RemoteSystem, key, change)
         return self._answer(changed, secret=generated)
+
+    def _keep_secret(
+        self, domain: str, system: str, settings: dict[str, Any], posted: dict[str, Any]
+    ) -> str | None:
+        """What is given, or for a push system a new one, which is answered."""
+        name = settings["secrets"][0]
+        if hook_secret := posted.get("hook_secret"):
+            self._secrets.keep(domain, hook_name(system), hook_secret)
+        if posted["connector"] == SERVICENOW:
+            live = self._secrets.live(domain, [name])
+            given = posted.get("credentials")
+            value = servicenow_settings.kept(
+                settings["auth"], given, live[0] if live else None
+            )
+            if value is not None:
+                self._secrets.keep(domain, name, value)
+            return None
+        if given := posted.get("secret"):
+            if posted["connector"] != REST:
+                _secret(given)
+            self._secrets.keep(domain, name, given)
+            return None
+        return None if posted["connector"] == REST else self._secrets.make(domain, name)
 
     @route(
         "POST",
@@ -256,22 +318,6 @@ class Systems:
                 self._found(name), lambda s, who, now: s.resume(reason, who, now)
             )
         )
-
-    def _keep_secrets(
-        self, domain: str, name: str, posted: dict[str, Any]
-    ) -> str | None:
-        """The secret that was made, if any."""
-        secret_name = posted["settings"]["secrets"][0]
-        given = posted.get("secret")
-        if posted["connector"] != REST:
-            if given is None:
-                return self._secrets.make(domain, secret_name)
-            _secret(given)
-        if given is not None:
-            self._secrets.keep(domain, secret_name, given)
-        if hook_secret := posted.get("hook_secret"):
-            self._secrets.keep(domain, hook_name(name), hook_secret)
-        return None
 
     def _standing(self, domain: str) -> _Standing:
         ask = self._questions

@@ -20,6 +20,7 @@ from rps.config import ConfigurationError
 from rps.sandbox.signature import secret_is_usable
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
     from pathlib import Path
 
@@ -29,6 +30,8 @@ BODY_BYTES_MAX = 1024 * 1024
 FILE_BYTES_MAX = 2 * 1024 * 1024 * 1024
 """Of a request that attaches a file, which is read as it comes."""
 FILES_PATH = "/attachments"
+NOTES = "rps.sandbox.notes"
+"""In the WSGI environment: a dict in which the application notes things for us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,16 @@ class Together:
             work.stop()
 
 
+class Listening(Protocol):
+    """Where a server listens; port 0 takes a free one."""
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
+
+
 class KeepAliveRequestHandler(WSGIRequestHandler):
     """Serves one connection, request after request.
 
@@ -120,6 +133,9 @@ class KeepAliveRequestHandler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1  # head and body of an answer leave in one packet
+    files_path = FILES_PATH
+    body_bytes_max = BODY_BYTES_MAX
+    notes: dict[str, Any]
 
     def run_wsgi(self) -> None:
         """Answer one request; overrides werkzeug's."""
@@ -127,11 +143,13 @@ class KeepAliveRequestHandler(WSGIRequestHandler):
         if "Transfer-Encoding" in self.headers or not _is_length(length):
             self.send_error(411)  # closes the connection, as the next does
             return
-        streamed = FILES_PATH in self.path
-        if int(length) > (FILE_BYTES_MAX if streamed else BODY_BYTES_MAX):
+        streamed = self.files_path in self.path
+        if int(length) > (FILE_BYTES_MAX if streamed else self.body_bytes_max):
             self.send_error(413)
             return
+        self.notes = {}
         self.environ = self.make_environ()
+        self.environ[NOTES] = self.notes
         if streamed:
             self._run_streamed(int(length))
             return
@@ -147,10 +165,13 @@ class KeepAliveRequestHandler(WSGIRequestHandler):
             if answer.content_length is None:
                 self._send(answer)
                 return
-            self._send_head(answer)
-            if self.command != "HEAD":
-                for piece in answer.iter_encoded():
-                    self.wfile.write(piece)
+            self._send_pieces(answer)
+
+    def _send_pieces(self, answer: Response) -> None:
+        self._send_head(answer)
+        if self.command != "HEAD":
+            for piece in answer.iter_encoded():
+                self.wfile.write(piece)
 
     def _send(self, answer: Response) -> None:
         body = answer.get_data()
@@ -181,12 +202,31 @@ def _is_length(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) < 16  # noqa: PLR2004 - int() of any length is slow
 
 
+class SandboxServer(ThreadedWSGIServer):
+    """A thread for each connection, which does that connection's TLS as well."""
+
+    def get_request(self) -> tuple[Any, Any]:
+        """Accept a connection; overrides the library's.
+
+        The handshake is left to the thread that reads first: a client that never
+        finishes it holds up nobody else.
+        """
+        accepted, address = super().get_request()
+        if self.ssl_context is not None:
+            accepted = self.ssl_context.wrap_socket(
+                accepted, server_side=True, do_handshake_on_connect=False
+            )
+        return accepted, address
+
+
 def serve(
     flask_app: Flask,
-    settings: SandboxSettings,
+    settings: Listening,
     *,
     work: BackgroundWork,
     announce: Callable[[str], None],
+    handler: type[KeepAliveRequestHandler] = KeepAliveRequestHandler,
+    tls: ssl.SSLContext | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; must be called from the main thread.
 
@@ -197,9 +237,8 @@ def serve(
     # Waited for instead of handled: a handler that sets an Event can deadlock when it
     # interrupts the main thread within that Event.
     signal.pthread_sigmask(signal.SIG_BLOCK, ended)
-    server = ThreadedWSGIServer(
-        settings.host, settings.port, flask_app, KeepAliveRequestHandler
-    )
+    server = SandboxServer(settings.host, settings.port, flask_app, handler)
+    server.ssl_context = tls
     stopping = threading.Event()
 
     def end(_: Future[Any]) -> None:
@@ -210,7 +249,8 @@ def serve(
         running = [threads.submit(server.serve_forever, 0.1), threads.submit(work.run)]
         for future in running:
             future.add_done_callback(end)
-        announce(f"http://{settings.host}:{server.server_port}")
+        scheme = "https" if tls else "http"
+        announce(f"{scheme}://{settings.host}:{server.server_port}")
         signal.sigwait(ended)
         stopping.set()
         work.stop()

@@ -120,7 +120,7 @@ def _stop_at_signals(stop: threading.Event, wake: Wake) -> None:
         signal.signal(number, end)
 
 
-def _made(  # noqa: C901 - one case a kind
+def _made(  # noqa: C901 - a table of kinds
     kind: str,
     application: RemoteProcessSync,
     config: Config,

@@ -160,3 +160,79 @@ def test_a_third_token_is_refused(rps: Rps) -> None:
 
 def test_a_token_for_nobody_is_not_found(rps: Rps) -> None:
     assert rps("token", "issue", "nobody").exit_code == 3
+
+
+# --- ServiceNow ---------------------------------------------------------------------
+
+
+def test_an_instance_is_added_with_its_password_from_a_file(
+    rps: Rps, tmp_path: Path, application: RemoteProcessSync
+) -> None:
+    (tmp_path / "password").write_text("correct horse\n")
+    add = (
+        "system",
+        "add",
+        "now",
+        "--connector",
+        "servicenow",
+        "--url",
+        "http://127.0.0.1:1",
+    )
+    made = rps(
+        *(
+            *add,
+            "--username",
+            "rps.sync",
+            "--password-file",
+            str(tmp_path / "password"),
+        ),
+        *("--display-value", "assignment_group", "--requests-per-hour", "5000"),
+    )
+    assert made.exit_code == 0
+    assert "correct horse" not in made.output
+    system = application.configuration.refresh().system("top", "now")
+    assert system is not None
+    assert system.settings == {
+        "url": "http://127.0.0.1:1",
+        "secrets": ["now"],
+        "auth": "basic",
+        "username": "rps.sync",
+        "display_values": ["assignment_group"],
+        "requests_per_hour": 5000,
+    }
+
+
+def test_what_is_missing_or_out_of_place_names_its_option(rps: Rps) -> None:
+    add = ("system", "add", "now", "--url", "http://127.0.0.1:1")
+    for more, says in (
+        (("--connector", "servicenow"), "--username: basic needs the account's name"),
+        (
+            ("--connector", "servicenow", "--username", "x"),
+            "--password-file: basic needs",
+        ),
+        (("--poll-seconds", "5"), "--poll-seconds is for --connector servicenow"),
+    ):
+        refused = rps(*add, *more)
+        assert refused.exit_code == 2
+        assert says in refused.output
+
+
+def test_a_check_tells_what_does_not_work_and_what_to_do(
+    rps: Rps, tmp_path: Path
+) -> None:
+    (tmp_path / "password").write_text("correct horse\n")
+    add = (
+        "system",
+        "add",
+        "now",
+        "--connector",
+        "servicenow",
+        "--url",
+        "http://127.0.0.1:1",
+    )
+    rps(*add, "--username", "x", "--password-file", str(tmp_path / "password"))
+    told = rps("system", "check", "now", "-o", "json")
+    assert told.exit_code == 4
+    [row] = json.loads(told.stdout)
+    assert (row["what"], row["result"]) == ("system", "error")
+    assert "check the URL" in row["said"]

@@ -209,3 +209,47 @@ def test_a_domain_is_made_below_ones_own(node: Node) -> None:
     assert [domain["path"] for domain in seen] == ["top/else"]
     for path in ("top", "top/acme/emea"):
         assert node.call("GET", f"/v1/domains/{path}", who="stranger").status == 404
+
+
+# --- ServiceNow ---------------------------------------------------------------------
+
+INSTANCE: dict[str, Any] = {
+    "connector": "servicenow",
+    "settings": {"url": "https://acme.service-now.com", "username": "rps"},
+}
+
+
+def test_an_instance_is_registered_and_its_credentials_are_kept_apart(
+    node: Node,
+) -> None:
+    made = register(node, **INSTANCE, credentials={"password": "correct horse"})
+    assert made.status == 201
+    assert made.json["settings"] == {
+        "url": "https://acme.service-now.com",
+        "username": "rps",
+        "auth": "basic",
+        "secrets": ["acme"],
+    }
+    assert stored_secrets(node) == {("top", "acme"): '{"password":"correct horse"}'}
+    log = b"".join(row.state for row in node.application.recorder.read(0, 1000))
+    assert b"correct horse" not in log + node.call("GET", PATH).bytes
+    again = register(node, **INSTANCE)
+    assert again.status == 200
+    assert stored_secrets(node) == {("top", "acme"): '{"password":"correct horse"}'}
+
+
+def test_what_an_instance_lacks_or_does_not_have_is_named(node: Node) -> None:
+    url = {"url": "https://acme.service-now.com"}
+    for settings, place in (
+        (url, "/settings/username"),
+        ({**url, "username": "rps", "batch": 3}, "/settings/batch"),
+        ({**url, "auth": "oauth-client"}, "/settings/client_id"),
+        ({**url, "username": "rps", "overlap_seconds": 1}, "/settings/overlap_seconds"),
+        ({**url, "username": "rps"}, "/credentials/password"),
+    ):
+        refused = register(node, connector="servicenow", settings=settings)
+        assert refused.status == 422
+        assert place.encode() in refused.bytes, refused.bytes
+    assert stored_secrets(node) == {}
+    pushed = register(node, settings={"url": URL, "username": "rps"})
+    assert pushed.status == 422

@@ -8,7 +8,7 @@ import pytest
 from workplace import Workplace
 
 # Who works on records is told there; test folders are no packages to import from.
-for folder in ("domain", "log"):
+for folder in ("domain", "log", "connectors"):
     sys.path.insert(0, str(Path(__file__).parents[1] / folder))
 
 if TYPE_CHECKING:

@@ -46,26 +46,28 @@ class GrowingList:
     path: str = ""
 
     def page(self, at: Position) -> Listed | Trouble:
-        found: list[Row] = []
-        if not at.is_whole:
-            rest = self._part(f"{self.stamp}={at.stamp}", at.id)
-            if not isinstance(rest, Listed):
-                return rest
-            if rest.has_more:
-                return rest
-            found = rest.rows
-        later = self._part(f"{self.stamp}>{at.stamp}", "")
-        if not isinstance(later, Listed):
-            return later
-        rows = [*found, *later.rows]
-        wrong = next((r for r in rows if r.get(self.stamp, "") < at.stamp), None)
-        if wrong is not None or any(not STAMP.fullmatch(r[self.stamp]) for r in rows):
+        parts = [] if at.is_whole else [(f"{self.stamp}={at.stamp}", at.id)]
+        parts.append((f"{self.stamp}>{at.stamp}", ""))
+        rows: list[Row] = []
+        has_more = False
+        for condition, after in parts:
+            if not has_more:
+                came = self._part(condition, after)
+                if not isinstance(came, Listed):
+                    return came
+                rows += came.rows
+                has_more = came.has_more
+        if any(not self._is_from(row, at) for row in rows):
             return Refused(
                 f"{self.table} answered with records that were not asked for: it does"
                 f" not sort and filter by {self.stamp}; let the account read that"
                 " column (glide.invalid_query.returns_no_rows would hide all)"
             )
-        return Listed(rows, _behind(rows, self.stamp, at), later.has_more)
+        return Listed(rows, _behind(rows, self.stamp, at), has_more)
+
+    def _is_from(self, row: Row, at: Position) -> bool:
+        stamp = row.get(self.stamp, "")
+        return STAMP.fullmatch(stamp) is not None and stamp >= at.stamp
 
     def _part(self, condition: str, after: str) -> Listed | Trouble:
         """A page of what fits, behind the sys_id `after`."""

@@ -1,0 +1,166 @@
+"""rps system add --connector servicenow, and rps system check."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+from marshmallow import ValidationError
+
+from rps.application.connections import Connections
+from rps.application.secret_store import SecretStore
+from rps.cli.session import open_session
+from rps.cli.terminal import Exit, Failure, domain_option, output_option, show
+from rps.connectors.servicenow.checking import Checked
+from rps.connectors.servicenow.settings import AUTHS, CORRELATION_FIELD
+from rps.connectors.transport import Transport
+from rps.http import servicenow_settings
+from rps.projections.poll_questions import PollQuestions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import TextIO
+
+    from rps.cli.session import Session
+    from rps.domain.remote_system import RemoteSystem
+
+COLUMNS = ("what", "result", "said", "remedy")
+_OPTIONS = (
+    click.option(
+        "--auth", type=click.Choice(AUTHS), help="How to log in to ServiceNow."
+    ),
+    click.option("--username", help="ServiceNow: the account that rps works as."),
+    click.option("--client-id", help="ServiceNow: id of the OAuth client."),
+    click.option("--password-file", type=click.File("r"), help="ServiceNow."),
+    click.option("--client-secret-file", type=click.File("r"), help="ServiceNow."),
+    click.option("--refresh-token-file", type=click.File("r"), help="ServiceNow."),
+    click.option(
+        "--display-value",
+        "display_values",
+        multiple=True,
+        help="ServiceNow: a field that is read and written as people see it.",
+    ),
+    click.option(
+        "--correlation-field",
+        help=f"ServiceNow: where records keep our id.  [default: {CORRELATION_FIELD}]",
+    ),
+    click.option(
+        "--poll-seconds",
+        type=click.IntRange(0, 86_400),
+        help="ServiceNow, rest: between two polls; 0: it reports by itself.  [default: 15]",
+    ),
+    click.option(
+        "--overlap-seconds",
+        type=click.IntRange(2, 3_600),
+        help="ServiceNow: how long a transaction may take to show.  [default: 5]",
+    ),
+    click.option(
+        "--requests-per-hour",
+        type=click.IntRange(1),
+        help="ServiceNow: what all workers together may ask.",
+    ),
+)
+_SECRETS = ("password", "client_secret", "refresh_token")
+
+
+def servicenow_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that only an instance has."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def kept(
+    session: Session,
+    domain: str,
+    name: str,
+    url: str,
+    given: dict[str, Any],
+) -> dict[str, Any]:
+    """Keep the credentials; answers the settings. Raises click.BadParameter."""
+    told = {k: v for k, v in given.items() if v not in (None, ()) and k[-5:] != "_file"}
+    if "display_values" in told:
+        told["display_values"] = list(told["display_values"])
+    files: dict[str, TextIO | None] = {each: given[f"{each}_file"] for each in _SECRETS}
+    secrets = {each: file.read().strip() for each, file in files.items() if file}
+    store = SecretStore(session.application.datastore, os.urandom)
+    live = store.live(domain, [name])
+    try:
+        settings = servicenow_settings.checked({"url": url, "secrets": [name], **told})
+        value = servicenow_settings.kept(
+            settings["auth"], secrets, live[0] if live else None
+        )
+    except ValidationError as error:
+        raise click.UsageError(_said(error)) from None
+    if value is not None:
+        store.keep(domain, name, value)
+    return settings
+
+
+def _said(error: ValidationError) -> str:
+    """With the options that are meant."""
+    [place] = error.messages_dict
+    ending = "-file" if place == "credentials" else ""
+    wrong = error.messages_dict[place]
+    return "; ".join(
+        f"--{name.replace('_', '-')}{ending}: {texts[0]}"
+        for name, texts in wrong.items()
+    )
+
+
+@click.command()
+@click.argument("name")
+@domain_option
+@output_option
+def check(*, name: str, domain: str, output: str) -> None:
+    """Ask the system NAME whether it does what is needed, right by right."""
+    with open_session() as session:
+        session.application.configuration.refresh()
+        found = session.system(domain, name)
+        checked = list(_checked(session, found))
+    rows = [
+        {"what": e.what, "result": e.result, "said": e.said, "remedy": e.remedy}
+        for e in checked
+    ]
+    show(rows, COLUMNS, output)
+    if any(each.result == "error" for each in checked):
+        raise Failure(
+            f"{name} does not do all that is needed: see the errors above",
+            Exit.UNREACHABLE,
+        )
+
+
+def _checked(session: Session, found: RemoteSystem) -> Iterator[Checked]:
+    application = session.application
+    transport = Transport(session.config.allow_networks)
+    connections = Connections(
+        application.datastore, transport, application.configuration
+    )
+    connector = connections.connect(found)
+    examine = getattr(connector, "examine", None)
+    if examine is None:
+        fine, said = connector.check()
+        yield Checked("system", "ok" if fine else "error", said or "answers")
+        return
+    routes = application.configuration.current.routes
+    tables = sorted(
+        table
+        for of, system, table in routes
+        if (of, system) == (found.domain, found.name)
+    )
+    yield from examine(tables)
+    yield from _polls(session, found)
+
+
+def _polls(session: Session, found: RemoteSystem) -> Iterator[Checked]:
+    """How polling went the last time."""
+    questions = PollQuestions(session.application.datastore)
+    for row in questions.standing(found.domain, found.name):
+        what = f"last poll of {row['record_table']}"
+        if row["detail"]:
+            said = f"failed {row['attempts']} times: {row['detail']}"
+            yield Checked(what, "warning", said, "as the cause says")
+        elif row["polled_at"] is not None:
+            said = f"{row['polled_at']:%Y-%m-%d %H:%M:%S}, {row['told']} changes so far"
+            yield Checked(what, "ok", said)
