@@ -10,7 +10,7 @@ from rps.connectors.rest import presets
 from rps.connectors.rest.calls import Placed
 from rps.connectors.rest.connector import RestConnector
 from rps.connectors.rest.reading import chosen
-from rps.domain.delivery import Write
+from rps.domain.delivery import Attachment, Write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -69,3 +69,6 @@ def write(**more: Any) -> Write:
         "fields": {"title": "Printer"},
     }
     return Write(**known | more)
+
+
+FILE_OF = Attachment("acme:att1", "shot.txt", len(CONTENT), "text/plain", SHA256)
