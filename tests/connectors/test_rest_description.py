@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from rps.connectors.rest import presets, template
@@ -130,3 +132,15 @@ def test_hostile_documents_are_refused_and_raise_nothing_else() -> None:
     for document in (None, [], "x", {"name": []}, {"tables": {"t": {"record": 1}}}):
         with pytest.raises(DefinitionRefused):
             read_description(document)
+
+
+def test_the_example_of_the_docs_is_a_description() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "rest-connector.md").read_text()
+    [example] = [
+        block for block in page.split("```yaml\n")[1:] if block.startswith("name: desk")
+    ]
+    _, description = presets.read_text(example.split("```")[0].encode())
+    assert description.capabilities.grade == "B"
+    hook = page.split("```yaml\nhook:")[1].split("```")[0]
+    _, with_hook = presets.read_text(f"{LEAST}hook:{hook}".encode())
+    assert with_hook.hook is not None
