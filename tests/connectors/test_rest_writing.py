@@ -135,6 +135,23 @@ def test_a_write_that_was_refused_midway_is_gone_on_with(placing: Placing) -> No
     assert placing.texts() == ["first", "second"]
 
 
+def test_a_write_of_which_a_part_is_done_is_not_as_if_it_had_not_been_sent(
+    placing: Placing,
+) -> None:
+    """The system is busy when it comes to the second comment."""
+    send, asked = placing.wire.send, []
+
+    def busy(request: Any) -> Any:
+        asked.append(request)
+        placing.wire.throttles = int(b"second" in request.body)
+        return send(request)
+
+    placing.wire.send = busy  # type: ignore[method-assign]
+    outcome = placing.connector().write(everything(attachments=()))
+    assert isinstance(outcome, Uncertain)
+    assert "a part of it was written: answered 429" in outcome.detail
+
+
 def test_the_same_text_said_twice_is_written_twice(placing: Placing) -> None:
     desk = placing.connector(placing.without_markers())
     desk.write(everything(entries=(FIRST,), attachments=()))
@@ -256,7 +273,7 @@ def test_more_records_of_one_second_than_a_page_holds_are_all_told_of(
     """And one that is edited while pages are turned hides no other."""
     for number in range(12):
         placing.desk._created({"title": str(number)})
-    moment = placing.desk.tickets[1]["updated_at"]
+    moment = "2026-11-24T10:00:00+00:00"
     for ticket in placing.desk.tickets.values():
         ticket["updated_at"] = moment
     table = placing.description.tables["ticket"]
@@ -295,6 +312,20 @@ def test_what_was_told_is_told_again_only_if_it_may_have_changed(
     assert [(e.record.fields["title"], e.changed_by) for e in third.records] == [
         ("y", "Dee")
     ]
+
+
+def test_a_second_change_within_a_second_is_told_of(placing: Placing) -> None:
+    """Its clock shows whole seconds: the record looks as it did a moment ago."""
+    now = placing.desk.now()
+    placing.desk.now = lambda: now  # type: ignore[method-assign]
+    placing.desk._created({"title": "x"})
+    desk = placing.connector()
+    first = desk.changes_since("ticket", {"since": now.isoformat()})
+    assert isinstance(first, Changes)
+    placing.desk.edit(1, title="y")
+    second = desk.changes_since("ticket", first.cursor)
+    assert isinstance(second, Changes)
+    assert [each.record.fields["title"] for each in second.records] == ["y"]
 
 
 def test_who_tells_whether_rps_made_a_record(placing: Placing) -> None:
