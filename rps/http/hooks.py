@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from hashlib import sha256
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +90,7 @@ class Hooks:
         about = hooked(description, headers, json_body.decode(body, limits=LIMITS))
         if about is None:
             return answer({"status": "ignored"}, HTTPStatus.ACCEPTED)
-        status = self._taken(found, about)
+        status = self._taken(found, about, body)
         log.info(
             "hook.taken system=%s table=%s delivery=%s status=%s",
             *(system, about.table, about.delivery_id, status),
@@ -104,9 +105,10 @@ class Hooks:
         except DefinitionRefused:  # of another version
             return None
 
-    def _taken(self, system: RemoteSystem, about: Hooked) -> str:
+    def _taken(self, system: RemoteSystem, about: Hooked, body: bytes) -> str:
         """`captured`, `duplicate`, `not_captured`, or `noted`: it is read soon. What it
-        says is committed."""
+        says is committed. The same body again, under whatever id it is sent, is taken
+        once: somebody may have kept it, and what it says may be old by now."""
         table = (system.domain, system.name, about.table)
         uses = self._application.configuration.current.uses(*table)
         if not uses.is_asked:
@@ -119,7 +121,7 @@ class Hooks:
         change = change_of(system.name, about.table, shown, uses, dict)
         if change is None:
             return "not_captured"
-        change["change_id"] = f"hook:{about.delivery_id}"
+        change["change_id"] = f"hook:{sha256(body).hexdigest()}"
         try:
             taken = self._application.intake.capture(
                 Poster(system.domain, "", source=POLL),

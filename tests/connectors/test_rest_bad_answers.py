@@ -193,7 +193,7 @@ def test_a_url_where_no_api_is_says_so(transport: Transport) -> None:
     with LoopbackServer(answer(404)) as server:
         fine, says = connector(transport, server.url).check()
     assert not fine
-    assert "is the URL that of its API?" in says
+    assert "are --url and --set right?" in says
 
 
 def test_a_next_page_at_another_address_is_not_asked_for(transport: Transport) -> None:

@@ -89,7 +89,10 @@ def test_a_payload_with_the_whole_record_is_captured_once(desk: Node) -> None:
     assert (first.status, first.json) == (202, {"status": "captured"})
     again = hook(desk, {"action": "edited", "issue": ISSUE})
     assert (again.status, again.json) == (202, {"status": "duplicate"})
-    assert captured(desk) == [("7", "hook:d-1", {"title": "Printer"})]
+    replayed = hook(desk, {"action": "edited", "issue": ISSUE}, "d-2")
+    assert replayed.json == {"status": "duplicate"}, "its id is not what is signed"
+    [(record, _, fields)] = captured(desk)
+    assert (record, fields) == ("7", {"title": "Printer"})
     assert hints(desk) == []
 
 

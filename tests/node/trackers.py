@@ -15,6 +15,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PASSWORD = "trackers-password"
+INITIALISE = """
+import sys
+from roundup import instance, password
+tracker = instance.open(sys.argv[1])
+secret = password.Password(sys.argv[2], config=tracker.config)
+tracker.init(secret)
+db = tracker.open("admin")
+for name in ("rps", "ann"):
+    db.user.create(username=name, password=secret, roles="User", timezone="0",
+                   address=name + "@example.com")
+db.commit()
+db.close()
+"""
 SERVE = """
 import socketserver, sys
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -49,12 +62,8 @@ class Tracker:
         config = self.home / "config.ini"
         lines = [self._configured(each) for each in config.read_text().splitlines()]
         config.write_text("\n".join(lines) + "\n")
-        self._admin("initialise", PASSWORD)
-        for name in ("rps", "ann"):
-            self._admin(
-                *("create", "user", f"username={name}", f"password={PASSWORD}"),
-                *("roles=User", f"address={name}@example.com", "timezone=0"),
-            )
+        command = [sys.executable, "-c", INITIALISE, str(self.home), PASSWORD]
+        subprocess.run(command, check=True, capture_output=True)
 
     def _configured(self, line: str) -> str:
         name = line.lstrip("#").partition("=")[0].strip()

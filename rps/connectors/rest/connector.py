@@ -11,7 +11,7 @@ from rps.connectors.rest.calls import Calls, Placed
 from rps.connectors.rest.polling import Polling
 from rps.connectors.rest.reader import Reader
 from rps.connectors.rest.writer import Writer
-from rps.domain.delivery import Missing, Refused
+from rps.domain.delivery import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -94,6 +94,4 @@ class RestConnector:
         came = self._calls.ask(self._check, self._calls.context())
         if isinstance(came, Heard):
             return True, "it answers and accepts us"
-        if isinstance(came, Missing | Refused) and "404" in came.detail:
-            return False, f"{came.detail}: is the URL that of its API?"
         return False, came.detail

@@ -23,8 +23,8 @@ _REFUSED = "the request is not signed as the system signs"
 
 @dataclass(frozen=True, slots=True)
 class Hooked:
-    """What a hook is about. `shown`: the record, where the payload holds all of it,
-    which is then known under `delivery_id`."""
+    """What a hook is about. `shown`: the record, where the payload holds all of it.
+    `delivery_id` is for the log: most signatures do not cover it."""
 
     table: str
     record_id: str
@@ -79,7 +79,7 @@ def hooked(
     is_plain = 1 <= len(delivery_id) <= 100 and delivery_id.isascii()  # noqa: PLR2004
     delivery_id = delivery_id if is_plain and delivery_id.isprintable() else ""
     about = Hooked(name, record_id, delivery_id)
-    if not (hook.record and delivery_id):
+    if not hook.record:
         return about
     record = replace(description.tables[name].record, at=hook.record)
     seen = records.seen(description, record, payload, {}, record_id)
