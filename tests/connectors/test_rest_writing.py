@@ -20,6 +20,7 @@ from rps.domain.delivery import (
     Delivered,
     Found,
     JournalEntry,
+    Moved,
     NeedsCredentials,
     NotApplied,
     Refused,
@@ -150,6 +151,26 @@ def test_a_write_of_which_a_part_is_done_is_not_as_if_it_had_not_been_sent(
     outcome = placing.connector().write(everything(attachments=()))
     assert isinstance(outcome, Uncertain)
     assert "a part of it was written: answered 429" in outcome.detail
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_a_record_that_moved_after_a_part_was_written_is_judged_anew(
+    placing: Placing, *, marked: bool
+) -> None:
+    """Title and comment arrived, the answer was lost, and somebody changed the title.
+    What is made anew of the message may be the comment alone: it is there already."""
+    desk = placing.connector(None if marked else placing.without_markers())
+    desk.write(everything(entries=(), attachments=()))
+    given = write(record_id="1", if_match="1", fields={"title": "A"}, entries=(FIRST,))
+    placing.wire.send = _losing(placing.wire, 2)  # type: ignore[method-assign]
+    assert isinstance(desk.write(given), Uncertain)
+    placing.desk.edit(1, title="B")
+    assert isinstance(desk.settle(given), NotApplied)
+    assert isinstance(desk.write(given), Moved)
+    anew = replace(given, delivery_id=f"{given.delivery_id}-1", fields={}, if_match="4")
+    assert isinstance(desk.write(anew), Delivered)
+    assert placing.texts() == ["first"]
+    assert placing.desk.tickets[1]["title"] == "B"
 
 
 def test_the_same_text_said_twice_is_written_twice(placing: Placing) -> None:

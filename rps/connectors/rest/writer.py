@@ -53,6 +53,8 @@ CONTENDED_TRIES = 8
 """Of a request that only adds to a record, while others change it."""
 UPLOAD_BYTES_MAX = 50_000_000
 _REMEMBERED = 10_000
+_UUID_LENGTH = 36
+"""A message made anew has the number of its generation behind it."""
 _SKEW = timedelta(minutes=5)
 
 
@@ -148,7 +150,7 @@ class Writer:
         if not (work.began or work.parts.any):
             return trouble
         self._recall(work.write.delivery_id, work.parts)
-        if isinstance(trouble, Refused | Uncertain):
+        if isinstance(trouble, Refused | Uncertain | Moved):
             return trouble
         return Uncertain(f"a part of it was written: {trouble.detail}", work.exchange)
 
@@ -319,7 +321,9 @@ class Writer:
         """Where a part may be there already, from a try that was not finished."""
         write = work.write
         parts = [bool(write.fields), *write.entries, *write.attachments]
-        if work.parts.settled or work.is_new or sum(map(bool, parts)) <= 1:
+        if work.parts.settled or work.is_new:
+            return None
+        if sum(map(bool, parts)) <= 1 and not _is_made_anew(write):
             return None
         if not (write.attachments or any(not e.operation for e in write.entries)):
             return None
@@ -560,6 +564,11 @@ class Writer:
     def _recalled(self, delivery_id: str) -> Parts:
         with self._lock:
             return self._parts.pop(delivery_id, None) or Parts()
+
+
+def _is_made_anew(write: Write) -> bool:
+    """Of an earlier generation of the message a part may have been written."""
+    return len(write.delivery_id) > _UUID_LENGTH
 
 
 def _keep(call: Call, context: dict[str, Any], came: Heard) -> Trouble | None:
