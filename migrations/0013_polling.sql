@@ -21,18 +21,19 @@ CREATE TABLE polls (
 CREATE INDEX polls_due_idx ON polls (due_at);
 
 -- Entries and files that were begun to be written to a system which cannot dedupe: by
--- the shared record, not the message, as they are written once whatever brings them.
+-- the record, not the message, as they are written once whatever brings them.
 CREATE TABLE remote_parts (
     domain text NOT NULL,
     system text NOT NULL,
-    correlation_id text NOT NULL,
+    -- its table and id
+    record text NOT NULL,
     part text NOT NULL,
     -- the same text, or bytes, of two parts is told apart by how often it is there
     content text NOT NULL,
     begun_at timestamptz NOT NULL,
     done boolean NOT NULL DEFAULT false,
     remote_id text NOT NULL DEFAULT '',
-    PRIMARY KEY (domain, system, correlation_id, part)
+    PRIMARY KEY (domain, system, record, part)
 );
 CREATE INDEX remote_parts_begun_idx ON remote_parts (begun_at);
 

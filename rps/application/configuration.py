@@ -55,6 +55,7 @@ class Configuration:
     routes: dict[tuple[str, str, str], list[Route]] = field(default_factory=dict)
     tokens: dict[str, TokenHolder] = field(default_factory=dict)
     named: dict[tuple[str, str], RemoteSystem] = field(default_factory=dict)
+    used: dict[tuple[str, str, str], Uses] = field(default_factory=dict)
 
     def system(self, domain: str, name: str) -> RemoteSystem | None:
         return self.named.get((domain, name))
@@ -81,8 +82,14 @@ class Configuration:
 
     def uses(self, domain: str, system: str, table: str) -> Uses:
         """What the definitions in force have to do with a table."""
-        routes = self.routes.get((domain, system, table), ())
-        return uses_of((route.definition, route.member) for route in routes)
+        key = (domain, system, table)
+        found = self.used.get(key)
+        if found is None:
+            routes = self.routes.get(key, ())
+            found = uses_of((route.definition, route.member) for route in routes)
+            if routes:  # else whoever asks for tables that are none would fill it
+                self.used[key] = found
+        return found
 
     def definition_at(self, definition_id: UUID, revision: int) -> Definition:
         return self.revisions[definition_id][revision]

@@ -18,19 +18,23 @@ if TYPE_CHECKING:
 
 PART = """
 SELECT extract(epoch FROM begun_at)::float8, done, remote_id FROM remote_parts
-WHERE (domain, system, correlation_id, part) = (%b, %b, %b, %b)
+WHERE (domain, system, record, part) = (%b, %b, %b, %b)
 """
 BEGIN = """
-INSERT INTO remote_parts (domain, system, correlation_id, part, content, begun_at)
+INSERT INTO remote_parts (domain, system, record, part, content, begun_at)
 VALUES (%b, %b, %b, %b, %b, to_timestamp(%b::float8)) ON CONFLICT DO NOTHING
 """
 DONE = """
 UPDATE remote_parts SET done = true, remote_id = %b
-WHERE (domain, system, correlation_id, part) = (%b, %b, %b, %b)
+WHERE (domain, system, record, part) = (%b, %b, %b, %b)
+"""
+FORGET = """
+DELETE FROM remote_parts
+WHERE (domain, system, record, part) = (%b, %b, %b, %b)
 """
 TWINS = """
 SELECT count(*) FROM remote_parts
-WHERE (domain, system, correlation_id) = (%b, %b, %b) AND content = %b AND done
+WHERE (domain, system, record) = (%b, %b, %b) AND content = %b AND done
   AND begun_at >= to_timestamp(%b::float8)
 """
 NOTE = """
@@ -87,18 +91,21 @@ class _Kept:
 class RemoteParts(_Kept):
     """A `Ledger`."""
 
-    def part(self, correlation_id: str, part: str) -> Part | None:
-        rows = self._ask(PART, *self._of, correlation_id, part)
+    def part(self, record: str, part: str) -> Part | None:
+        rows = self._ask(PART, *self._of, record, part)
         return Part(*rows[0]) if rows else None
 
-    def begin(self, correlation_id: str, part: str, content: str, at: float) -> None:
-        self._ask(BEGIN, *self._of, correlation_id, part, content, at)
+    def begin(self, record: str, part: str, content: str, at: float) -> None:
+        self._ask(BEGIN, *self._of, record, part, content, at)
 
-    def done(self, correlation_id: str, part: str, remote_id: str = "") -> None:
-        self._ask(DONE, remote_id, *self._of, correlation_id, part)
+    def done(self, record: str, part: str, remote_id: str = "") -> None:
+        self._ask(DONE, remote_id, *self._of, record, part)
 
-    def twins(self, correlation_id: str, content: str, since: float) -> int:
-        count: int = self._ask(TWINS, *self._of, correlation_id, content, since)[0][0]
+    def forget(self, record: str, part: str) -> None:
+        self._ask(FORGET, *self._of, record, part)
+
+    def twins(self, record: str, content: str, since: float) -> int:
+        count: int = self._ask(TWINS, *self._of, record, content, since)[0][0]
         return count
 
 

@@ -42,6 +42,10 @@ WAITING = """
 SELECT domain, system, count(*) AS waiting FROM outbound_queue
 WHERE status IN ('ready', 'uncertain') AND domain <> '' GROUP BY domain, system
 """
+FAILING_POLLS = """
+SELECT domain, system, record_table, attempts, detail FROM polls WHERE attempts > 1
+ORDER BY domain, system, record_table
+"""
 STALE = """
 SELECT 'receiver' AS kind, count(*) AS stale FROM inbound_queue
 WHERE status = 'ready' AND domain <> '' AND NOT waits
@@ -165,6 +169,17 @@ def conflicts(session: Session) -> Iterator[Finding]:
         )
 
 
+def polls(session: Session) -> Iterator[Finding]:
+    for row in session.ask(FAILING_POLLS):
+        yield Finding(
+            "error",
+            "polls",
+            f"{row['record_table']} of {row['system']} ({row['domain']}) was not read,"
+            f" {row['attempts']} time(s) in a row: {row['detail']}",
+            f"rps system check {row['system']} says what is missing.",
+        )
+
+
 def taking_part(session: Session) -> Iterator[Finding]:
     configuration = session.configuration()
     for row in session.ask(WAITING):
@@ -254,6 +269,7 @@ NODE_CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     views,
     receivers,
     breakers,
+    polls,
     parked,
     conflicts,
     taking_part,

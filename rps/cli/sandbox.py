@@ -12,7 +12,6 @@ import click
 from rps.cli.lifetime import end_with, parent_option
 from rps.cli.terminal import say
 from rps.sandbox.server import SandboxSettings
-from rps.sandbox.servicenow.app import run as run_instance
 from rps.sandbox.servicenow.behaviour import HOUR_SECONDS, RateRule
 from rps.sandbox.servicenow.seed import USERS
 from rps.sandbox.servicenow.settings import InstanceSettings
@@ -179,6 +178,10 @@ def servicenow(
 
     Its URL goes to stdout; users, secrets and the certificate's file to stderr.
     """
+    from rps.sandbox.servicenow.app import (  # noqa: PLC0415 - a push desk needs none
+        run as run_instance,
+    )
+
     client_id, _, client_secret = (oauth_client or "").partition(":")
     settings = InstanceSettings(
         name=name,

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 IDLE_SECONDS = 30.0
 LONGEST_SECONDS = 900.0
+SENDING_SECONDS = 4 * 3600.0
+"""What is sent cannot be gone on with where it was cut: it gets longer."""
 _RECEIVED_BYTES = 65536
 """Not more than what is kept of an answer: a body that is drained meets no limit."""
 _GOOD = (200, 206)
@@ -106,7 +108,7 @@ class Streams:
         pieces: Iterator[bytes],
     ) -> None:
         """Bytes have to keep going out; who refuses them may end the connection."""
-        latest = self._clock() + LONGEST_SECONDS
+        latest = self._clock() + SENDING_SECONDS
         for data in chain((head,), pieces):
             unsent = memoryview(data)
             while unsent:

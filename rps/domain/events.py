@@ -158,7 +158,8 @@ class ChangeAccepted(Event):
     some; `context` are shared values that the member's constants name and that are not
     written themselves. `late` are captured fields that had been replaced at the member
     by what was known already:
-    kept here as evidence, never shared. `complete` says that the member's record is
+    kept here as evidence, never shared. An entry with `as` is one that we wrote there,
+    and what the member calls it. `complete` says that the member's record is
     known as a whole at `record_revision`, so that a conditional write may be computed
     against it.
     """

@@ -27,7 +27,7 @@ class Files:
     """Never more than a piece of a file is in memory."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder = folder.absolute()  # send_file takes others for its own
 
     def path(self, sha256: str) -> Path:
         return self._folder / sha256

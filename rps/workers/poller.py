@@ -12,6 +12,7 @@ import logging
 import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -56,6 +57,8 @@ POLL_SECONDS = 15
 """Between two looks at a table, where the system's settings say nothing else."""
 LONGEST_SECONDS = 300.0
 TAKEN_AT_ONCE = 200
+FORGET_SECONDS = 3600.0
+"""Between two looks for parts of writes that nobody will try again."""
 POLLED_STATES = ("active", "paused")
 
 
@@ -96,6 +99,7 @@ class Poller:
         self._under_way: set[Table] = set()
         self._broken: BaseException | None = None
         self._closing = False
+        self._forget_at = clock()
 
     def beat(self) -> None:
         """Keep what is read now."""
@@ -111,6 +115,9 @@ class Poller:
         """Begin to read the tables that are due; answers how many."""
         if self._broken is not None:
             raise self._broken
+        if (now := self._clock()) >= self._forget_at:
+            self._forget_at = now + timedelta(seconds=FORGET_SECONDS)
+            self._questions.forget_parts()
         with self._lock:
             under_way = set(self._under_way)
         room = THREADS - len(under_way)

@@ -61,7 +61,7 @@ def test_a_node_serves_lets_others_attach_and_leaves_nothing(data_dir: Path) -> 
     assert EmbeddedServer(data_dir / "postgres").pid is None
 
 
-@pytest.mark.parametrize("kinds", [["poller"], ["receiver=0"], ["receiver=x"]])
+@pytest.mark.parametrize("kinds", [["postman"], ["receiver=0"], ["receiver=x"]])
 def test_workers_that_are_none_are_wrong_usage(kinds: list[str]) -> None:
     assert CliRunner().invoke(main, ["work", *kinds]).exit_code == 2
 
@@ -74,3 +74,23 @@ def test_a_sandbox_listens_on_loopback_only(tmp_path: Path) -> None:
     )
 
     assert result.exit_code == 2
+
+
+@pytest.mark.parametrize("kind", [[], ["push"]])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_sandbox_without_a_kind_is_the_ticket_system(
+    tmp_path: Path, kind: list[str], first: bool
+) -> None:
+    wrong = ["--host", "192.0.2.1", "--database", str(tmp_path / "x.sqlite")]
+    words = ["desk", *wrong] if first else [*wrong, "desk"]
+
+    result = CliRunner().invoke(main, ["sandbox", *kind, *words])
+
+    assert "host '192.0.2.1': give a loopback address" in result.stderr
+    assert result.exit_code == 2
+
+
+def test_kinds_of_sandboxes_are_listed() -> None:
+    result = CliRunner().invoke(main, ["sandbox", "--help"])
+    assert "push" in result.stdout
+    assert "servicenow" in result.stdout

@@ -93,6 +93,14 @@ def test_a_sound_node_has_no_findings(rps: Rps, sound: str) -> None:
             "error",
         ),
         ("UPDATE rps_tracking SET notification_id = -20000", "views", "warning"),
+        (
+            (
+                "INSERT INTO polls (domain, system, record_table, attempts, detail)"
+                " VALUES ('top', 'acme', 'incident', 3, 'answered 500')"
+            ),
+            "polls",
+            "error",
+        ),
         ("DELETE FROM rps_migrations WHERE name LIKE '0004%'", "schema", "error"),
     ],
 )

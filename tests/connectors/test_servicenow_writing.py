@@ -203,6 +203,39 @@ def test_a_delete_is_done_where_the_record_is_gone_already(case: Case) -> None:
     assert isinstance(case.connector.settle(delete), Delivered)
 
 
+def test_without_a_column_for_our_id_a_lost_create_is_left_to_a_person() -> None:
+    case = Case(correlation_field="")
+    case.there.lose = lost_once("POST")
+    assert isinstance(case.connector.write(write()), Uncertain)
+    told = case.connect().settle(write())
+    assert isinstance(told, Refused)
+    assert "a person must look" in told.detail
+    assert len(case.there.tables["incident"]) == 1
+    assert isinstance(case.connector.write(write()), Delivered)  # the person's retry
+
+
+def test_without_a_column_for_our_id_what_was_answered_is_not_made_again() -> None:
+    case = Case(correlation_field="")
+    case.there.instead = lambda r: NotSent("refused") if b"Smoke" in r.body else None
+    create = write(entries=(entry("Smoke"),))
+    assert isinstance(case.connector.write(create), Unavailable)
+    case.there.instead = lambda _request: None
+    assert isinstance(case.connect().write(create), Delivered)
+    [record_id] = case.there.tables["incident"]
+    assert case.there.texts(record_id) == ["Smoke"]
+
+
+def test_a_hidden_column_for_our_id_is_named_before_anything_is_made(
+    case: Case,
+) -> None:
+    made(case)
+    case.there.hidden_fields.add("correlation_id")
+    told = case.connector.write(write(fields={"state": "2"}))
+    assert isinstance(told, Refused)
+    assert "correlation_id" in told.detail
+    assert len(case.there.tables["incident"]) == 1
+
+
 # --- entries ------------------------------------------------------------------------
 
 
@@ -344,6 +377,8 @@ def test_a_file_that_was_removed_elsewhere_is_removed(case: Case) -> None:
     assert isinstance(case.connector.write(gone), Delivered)
     assert case.there.files_of(record_id) == []
     assert isinstance(case.connector.write(gone), Delivered)
+    case.connector.write(update)  # and is back there
+    assert case.there.files_of(record_id) == [("shot.png", SHOT)]
 
 
 # --- bad answers --------------------------------------------------------------------

@@ -6,6 +6,7 @@ import hashlib
 import io
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,11 +23,10 @@ from sandbox_neighbours import (
 
 from rps.sandbox.files import Contradicted, Files
 from rps.sandbox.server import SandboxSettings
-from rps.sandbox.tickets import TicketSystem
+from rps.sandbox.tickets import TicketSystem, create_app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 BODY = bytes(range(256)) * 5000
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -64,6 +64,17 @@ def test_a_user_attaches_reads_replaces_and_removes_a_file(client: Client) -> No
     client.delete(here)
     assert client.get(path).json["attachments"] == []
     assert client.get(here).status_code == 404
+
+
+def test_files_beside_a_database_without_a_folder_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`rps sandbox acme` has acme.sqlite; its files were looked for elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    client = create_app(SandboxSettings("acme", Path("acme.sqlite"), (SECRET,)))
+    path = created(asked := client.test_client())
+    (file,) = attached(asked, path)["attachments"]
+    assert asked.get(f"{path}/attachments/{file['id']}").data == BODY
 
 
 def test_the_page_shows_files_and_takes_them(client: Client) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from rps.connectors.servicenow import attaching, checking
 from rps.connectors.servicenow.instance import Instance
 from rps.connectors.servicenow.keeping import MemoryFiles, MemoryLedger, Unlimited
+from rps.connectors.servicenow.parts import Parts
 from rps.connectors.servicenow.polling import Polling
 from rps.connectors.servicenow.reading import Records
 from rps.connectors.servicenow.settings import Credentials, Settings
@@ -69,7 +70,9 @@ class ServiceNowConnector:
         )
         self._files = files or MemoryFiles()
         self._records = Records(self.instance, uses)
-        self._writing = Writing(self._records, ledger or MemoryLedger(), self._files)
+        kept = ledger or MemoryLedger()
+        parts = Parts(self._records, kept, self._files)
+        self._writing = Writing(self._records, kept, parts)
         self._polling = Polling(self._records)
 
     @property

@@ -23,18 +23,22 @@ class Part(NamedTuple):
 
 
 class Ledger(Protocol):
-    """Parts of the writes to one system, by the correlation that they are of: an entry
-    is written once to a record, whatever becomes of the message that brings it."""
+    """Parts of the writes to one system, by their record (`table/id`): an entry is
+    written once to a record, whatever becomes of the message that brings it."""
 
-    def part(self, correlation_id: str, part: str) -> Part | None: ...
+    def part(self, record: str, part: str) -> Part | None: ...
 
-    def begin(self, correlation_id: str, part: str, content: str, at: float) -> None:
+    def begin(self, record: str, part: str, content: str, at: float) -> None:
         """Nothing where it was begun before; `content` tells what from what else."""
         ...
 
-    def done(self, correlation_id: str, part: str, remote_id: str = "") -> None: ...
+    def done(self, record: str, part: str, remote_id: str = "") -> None: ...
 
-    def twins(self, correlation_id: str, content: str, since: float) -> int:
+    def forget(self, record: str, part: str) -> None:
+        """It was taken away again."""
+        ...
+
+    def twins(self, record: str, content: str, since: float) -> int:
         """How many parts with this content were begun since then, and are done."""
         ...
 
@@ -65,21 +69,24 @@ class MemoryLedger:
 
     parts: dict[tuple[str, str], tuple[str, Part]] = field(default_factory=dict)
 
-    def part(self, correlation_id: str, part: str) -> Part | None:
-        return self.parts.get((correlation_id, part), ("", None))[1]
+    def part(self, record: str, part: str) -> Part | None:
+        return self.parts.get((record, part), ("", None))[1]
 
-    def begin(self, correlation_id: str, part: str, content: str, at: float) -> None:
-        self.parts.setdefault((correlation_id, part), (content, Part(at, done=False)))
+    def begin(self, record: str, part: str, content: str, at: float) -> None:
+        self.parts.setdefault((record, part), (content, Part(at, done=False)))
 
-    def done(self, correlation_id: str, part: str, remote_id: str = "") -> None:
-        content, begun = self.parts[correlation_id, part]
-        self.parts[correlation_id, part] = content, Part(begun.begun, True, remote_id)
+    def done(self, record: str, part: str, remote_id: str = "") -> None:
+        content, begun = self.parts[record, part]
+        self.parts[record, part] = content, Part(begun.begun, True, remote_id)
 
-    def twins(self, correlation_id: str, content: str, since: float) -> int:
+    def forget(self, record: str, part: str) -> None:
+        self.parts.pop((record, part), None)
+
+    def twins(self, record: str, content: str, since: float) -> int:
         return sum(
             part.done and part.begun >= since and content == said
             for (of, _), (said, part) in self.parts.items()
-            if of == correlation_id
+            if of == record
         )
 
 

@@ -7,49 +7,40 @@ failed is uncertain; finding out is looking, and completing what is not whole.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rps.connectors.servicenow import attaching, journals
 from rps.connectors.servicenow.answers import Good, NotThere
 from rps.connectors.servicenow.instance import Rows
+from rps.connectors.servicenow.patching import no_record, patched, showing
 from rps.connectors.servicenow.words import SYS_ID, changed_fields, is_same, said
 from rps.domain.delivery import (
     Delivered,
     Exchange,
     Found,
-    Gone,
     Moved,
-    NeedsCredentials,
     NotApplied,
     Refused,
     Snapshot,
-    Unavailable,
     Uncertain,
 )
 from rps.domain.problem import listed, shown
 
 if TYPE_CHECKING:
-    from rps.connectors.servicenow.answers import Trouble
-    from rps.connectors.servicenow.keeping import Files, Ledger, Part
+    from rps.connectors.servicenow.answers import Trouble, Understood
+    from rps.connectors.servicenow.keeping import Ledger
+    from rps.connectors.servicenow.parts import Parts
     from rps.connectors.servicenow.reading import Records
-    from rps.domain.delivery import (
-        Attachment,
-        JournalEntry,
-        Outcome,
-        Settlement,
-        Write,
-    )
+    from rps.domain.delivery import Outcome, Settlement, Write
 
 log = logging.getLogger("rps.servicenow")
 
-BEGUN_SECONDS = 30.0
-"""An entry is looked for from so long before it was begun: clocks differ."""
+
+RECORD = "record"
+"""The part that is the record itself, kept by the correlation it is of."""
 
 Row = dict[str, str]
-_TROUBLE = (Unavailable, NeedsCredentials, Gone, Refused, Uncertain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +49,7 @@ class Writing:
 
     records: Records
     ledger: Ledger
-    files: Files
+    parts: Parts
 
     # --- carrying out ---------------------------------------------------------------
 
@@ -101,26 +92,37 @@ class Writing:
         about = {named: write.correlation_id} if named else {}
         if named == "correlation_id":
             about["correlation_display"] = write.process_event
+        if not named:
+            self._begin_record(write)
         made = self.records.instance.tell(
             "POST",
             f"table/{write.table}",
-            self._showing(write),
+            showing(self.records, write),
             {**raw, **about},
         )
         row = self.records.instance.row_of(made)
         if not isinstance(row, dict):
-            if isinstance(row, NotThere):
-                return Refused(_no_record(row.detail, write), row.exchange)
-            if isinstance(made, Good):  # it was made, and nobody knows as what
-                return Uncertain("the answer shows no record", made.exchange)
-            return row
+            return self._not_made(write, made, row)
+        if not named:
+            self.ledger.done(_shared(write), RECORD, row["sys_id"])
         if display:
-            told = self._patched(write, row["sys_id"], display, as_display=True)
+            told = patched(self.records, write, row["sys_id"], display, as_display=True)
             if not isinstance(told, dict):
                 return told
             row = told
         exchange = made.exchange if isinstance(made, Good) else Exchange()
         return self._finished(write, row, row, exchange)
+
+    def _not_made(
+        self, write: Write, made: Understood, row: NotThere | Trouble
+    ) -> Outcome:
+        if isinstance(made, Good):  # it was made, and nobody knows as what
+            return Uncertain("the answer shows no record", made.exchange)
+        if not isinstance(row, Uncertain):
+            self.ledger.forget(_shared(write), RECORD)
+        if isinstance(row, NotThere):
+            return Refused(no_record(row.detail, write), row.exchange)
+        return row
 
     def _updated(self, write: Write) -> Outcome:
         record_id = write.record_id or ""
@@ -128,7 +130,7 @@ class Writing:
             return self._finished(write, {"sys_id": record_id}, None)
         before = self.records.row(write.table, record_id)
         if isinstance(before, NotThere):
-            return Refused(_no_record(before.detail, write), before.exchange)
+            return Refused(no_record(before.detail, write), before.exchange)
         if not isinstance(before, dict):
             return before
         if absent := sorted(write.fields.keys() - before.keys()):
@@ -148,30 +150,18 @@ class Writing:
         after, exchange = before, Exchange()
         for values, as_display in ((raw, False), (display, True)):
             if changed := changed_fields(values, after):
-                told = self._patched(
-                    write, before["sys_id"], changed, as_display=as_display
+                told = patched(
+                    self.records,
+                    write,
+                    before["sys_id"],
+                    changed,
+                    as_display=as_display,
                 )
                 if not isinstance(told, dict):
                     return told
                 self._note_unwritten(write, changed, after, told)
                 after = told
         return self._finished(write, after, before, exchange)
-
-    def _patched(
-        self, write: Write, record_id: str, values: Row, *, as_display: bool = False
-    ) -> Row | Trouble:
-        query = self._showing(write)
-        if as_display:
-            query["sysparm_input_display_value"] = "true"
-        asked = self.records.instance.tell(
-            "PATCH", f"table/{write.table}/{record_id}", query, values
-        )
-        row = self.records.instance.row_of(asked)
-        if isinstance(row, NotThere):
-            return Refused(_no_record(row.detail, write), row.exchange)
-        if not isinstance(row, dict) and isinstance(asked, Good):
-            return Uncertain("the answer shows no record", asked.exchange)
-        return row
 
     def _deleted(self, write: Write) -> Outcome:
         record_id = write.record_id or ""
@@ -192,7 +182,7 @@ class Writing:
         """Entries and files; then what the record shows of the write, and what else
         of it changed meanwhile."""
         record_id = after["sys_id"]
-        newest = self._completed(write, record_id, after)
+        newest = self.parts.completed(write, record_id, after)
         if not isinstance(newest, dict):
             return newest
         stored = {
@@ -228,10 +218,10 @@ class Writing:
     def _settled(self, write: Write, row: Row) -> Settlement:
         raw, display = self._values(write)
         lacking = changed_fields({**raw, **display}, row)
-        begun = self._has_begun(write)
+        begun = self.parts.has_begun(write, row["sys_id"])
         is_new = write.operation == "create"
         if is_new and display and not begun and changed_fields(display, row):
-            told = self._patched(write, row["sys_id"], display, as_display=True)
+            told = patched(self.records, write, row["sys_id"], display, as_display=True)
             if not isinstance(told, dict):
                 return told
             row = told
@@ -239,113 +229,11 @@ class Writing:
             return NotApplied("the record does not show it")
         elif not (is_new or write.fields or begun):
             return NotApplied("nothing of it was begun")
-        newest = self._completed(write, row["sys_id"], row)
+        newest = self.parts.completed(write, row["sys_id"], row)
         if not isinstance(newest, dict):
             return newest
         record = self.records.snapshot(write.table, newest)
         return Found(_as_written(write, record, {**raw, **display}))
-
-    def _has_begun(self, write: Write) -> bool:
-        """Whether what comes behind the fields was begun: then they were written."""
-        parts = [*map(_entry_part, write.entries), *map(_file_part, write.attachments)]
-        return any(
-            self.ledger.part(write.correlation_id, part) is not None for part in parts
-        )
-
-    # --- entries and files ----------------------------------------------------------
-
-    def _completed(self, write: Write, record_id: str, row: Row) -> Row | Trouble:
-        """Write what is not there of entries and files; the record as it is then."""
-        newest = row
-        for entry in write.entries:
-            told = self._entered(write, record_id, entry)
-            if isinstance(told, dict):
-                newest = told
-            elif told is not None:
-                return told
-        for file in write.attachments:
-            trouble = self._attached(write, record_id, file)
-            if trouble is not None:
-                return trouble
-        return newest
-
-    def _entered(
-        self, write: Write, record_id: str, entry: JournalEntry
-    ) -> Row | Trouble | None:
-        """The record after it; None where the entry was there."""
-        of, part = write.correlation_id, _entry_part(entry)
-        begun = self.ledger.part(of, part)
-        if begun is not None and begun.done:
-            return None
-        content = _digest(f"{record_id} {entry.journal} {entry.text.strip()}")
-        if begun is not None:
-            is_there = self._is_entered(write, record_id, entry, begun, content)
-            if is_there is True:
-                self.ledger.done(of, part)
-                return None
-            if is_there is not False:
-                return is_there
-        else:
-            self.ledger.begin(of, part, content, self.records.instance.clock())
-        told = self._patched(write, record_id, {entry.journal: entry.text})
-        if isinstance(told, dict):
-            self.ledger.done(of, part)
-        return told
-
-    def _is_entered(
-        self,
-        write: Write,
-        record_id: str,
-        entry: JournalEntry,
-        begun: Part,
-        content: str,
-    ) -> bool | Trouble:
-        """Whether it was written before; others that say the same are counted out."""
-        since = begun.begun - BEGUN_SECONDS
-        instance = self.records.instance
-        there = journals.count_of(
-            instance, record_id, entry.journal, entry.text, since + instance.skew
-        )
-        if not isinstance(there, int):
-            return there
-        return there > self.ledger.twins(write.correlation_id, content, since)
-
-    def _attached(
-        self, write: Write, record_id: str, file: Attachment
-    ) -> Trouble | None:
-        instance, of, part = (
-            self.records.instance,
-            write.correlation_id,
-            _file_part(file),
-        )
-        if file.deleted:
-            return self._detached(write, file)
-        begun = self.ledger.part(of, part)
-        if begun is not None and begun.done:
-            return None
-        if begun is not None:
-            found = attaching.find(instance, self.files, write.table, record_id, file)
-            if isinstance(found, str):
-                self.ledger.done(of, part, found)
-                return None
-            if found is not None:
-                return found
-        else:
-            self.ledger.begin(of, part, file.sha256, instance.clock())
-        put = attaching.put(instance, self.files, write.table, record_id, file)
-        if not isinstance(put, str):
-            return put
-        self.ledger.done(of, part, put)
-        if file.version > 1 and file.yours and SYS_ID.fullmatch(file.id):
-            return attaching.remove(instance, file.id)  # the content of before
-        return None
-
-    def _detached(self, write: Write, file: Attachment) -> Trouble | None:
-        part = self.ledger.part(write.correlation_id, _file_part(file))
-        known = part.remote_id if part is not None else ""
-        if not known and SYS_ID.fullmatch(file.id):
-            known = file.id
-        return attaching.remove(self.records.instance, known) if known else None
 
     # --- looking --------------------------------------------------------------------
 
@@ -353,7 +241,7 @@ class Writing:
         """The record with our external id, if there is one."""
         named = self.records.settings.correlation_field
         if not named:
-            return None
+            return self._by_ledger(write)
         came = self.records.instance.rows(
             write.table,
             f"{named}={write.correlation_id}",
@@ -375,9 +263,29 @@ class Writing:
             )
         return rows[0] if rows else None
 
+    def _begin_record(self, write: Write) -> None:
+        now = self.records.instance.clock()
+        self.ledger.begin(_shared(write), RECORD, "", now)
+
+    def _by_ledger(self, write: Write) -> Row | Trouble | None:
+        """Where records do not keep our id: the one that was answered to be made."""
+        begun = self.ledger.part(_shared(write), RECORD)
+        if begun is None:
+            return None
+        if not begun.done:
+            self.ledger.forget(_shared(write), RECORD)
+            return Refused(
+                "a record may have been made, and without a correlation_field it cannot"
+                " be found: a person must look; a retry of the message makes one"
+            )
+        row = self.records.row(write.table, begun.remote_id)
+        return None if isinstance(row, NotThere) else row
+
     def _columns_missing(self, write: Write) -> Refused | None:
         known = self.records.known_columns(write.table)
-        absent = sorted(write.fields.keys() - known) if known else []
+        named = self.records.settings.correlation_field
+        wanted = {*write.fields, *((named,) if named else ())}
+        absent = sorted(wanted - known) if known else []
         return Refused(_absent(absent, write.table)) if absent else None
 
     def _values(self, write: Write) -> tuple[Row, Row]:
@@ -391,12 +299,6 @@ class Writing:
         return (
             {name: value for name, value in values.items() if name not in display},
             {name: value for name, value in values.items() if name in display},
-        )
-
-    def _showing(self, write: Write) -> dict[str, str]:
-        asked = self.records.columns(write.table)
-        return self.records.instance.reading(
-            tuple(dict.fromkeys((*asked, *write.fields))) if asked else ()
         )
 
     def _note_unwritten(
@@ -426,18 +328,6 @@ def _unwritable(write: Write) -> str:
     return ""
 
 
-def _entry_part(entry: JournalEntry) -> str:
-    return f"entry {entry.id}"
-
-
-def _file_part(file: Attachment) -> str:
-    return f"file {file.sha256} {_digest(file.name)}"
-
-
-def _digest(text: str) -> str:
-    return hashlib.blake2b(text.encode(errors="replace"), digest_size=16).hexdigest()
-
-
 def _as_written(write: Write, record: Snapshot, values: dict[str, str]) -> Snapshot:
     """What the record shows of the write, said as the write says it."""
     fields: dict[str, Any] = dict(record.fields)
@@ -456,8 +346,5 @@ def _absent(names: list[str], table: str) -> str:
     )
 
 
-def _no_record(detail: str, write: Write) -> str:
-    return (
-        f"{detail}: the record {shown(write.record_id or '')} of {write.table} is gone,"
-        " or access controls hide it from the account"
-    )
+def _shared(write: Write) -> str:
+    return f"{write.table}/{write.correlation_id}"

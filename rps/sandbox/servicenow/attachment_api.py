@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import mimetypes
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from flask import Blueprint, Response, g, request, send_file
 
 from rps.sandbox.server import FILE_BYTES_MAX
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 LIST_LIMIT = 1000
 TABLE = TABLES["sys_attachment"]
 OCTETS = "application/octet-stream"
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Uploads:
         self._instance = instance
 
     def check(self, actor: Actor, wanted: Wanted) -> None:
-        """Before bytes are read; raises NoRecord, NotAllowed, NoSuchTable, TooLarge."""
+        """Before bytes are read; raises NoRecord, NotAllowed, NoSuchTable."""
         behaviour = self._instance.behaviour
         table = table_named(wanted.table)
         with self._instance.records(actor) as records:
@@ -80,14 +82,13 @@ class Uploads:
                 " or does not match the content of the file.",
                 said,
             )
-        self._check_size(request.content_length or 0)
 
     def attach(
         self, actor: Actor, wanted: Wanted, content_type: str, stream: Stream
     ) -> Row:
-        """Keep the bytes and the row about them; raises what `check` does."""
+        """Keep the bytes and the row about them; raises TooLarge, NoRecord."""
         sha256, size = self._instance.files.take(stream)
-        self._check_size(size)
+        self.check_size(size)
         table = table_named(wanted.table)
         with self._instance.records(actor) as records:
             records.get(table, wanted.sys_id)  # it may be gone meanwhile
@@ -116,7 +117,8 @@ class Uploads:
             if self._instance.behaviour.attachments_touch_record:
                 records.touch(table_named(row["table_name"]), row["table_sys_id"])
 
-    def _check_size(self, size: int) -> None:
+    def check_size(self, size: int) -> None:
+        """Raises TooLarge."""
         most = self._instance.behaviour.attachment_bytes_max
         if size > most:
             raise TooLarge(f"Attachment is larger than {most} bytes")
@@ -174,6 +176,7 @@ def _uploading(blueprint: Blueprint, instance: Instance, uploads: Uploads) -> No
             raise NotUnderstood(None, "Header Content-Type is missing")
         wanted = Wanted.of(request.args, request.args.get("file_name", ""))
         uploads.check(g.actor, wanted)
+        uploads.check_size(request.content_length or 0)
         kind, stream = request.content_type, request.stream
         return _made(instance, uploads.attach(g.actor, wanted, kind, stream))
 
@@ -228,10 +231,10 @@ def file_answer(instance: Instance, row: Row, about: dict[str, Any]) -> Response
         instance.files.path(row["hash"]),
         mimetype=row["content_type"].partition(";")[0] or OCTETS,
         as_attachment=True,
-        download_name=row["file_name"],
+        download_name=_UNPRINTABLE.sub("_", row["file_name"]),
         conditional=True,
         etag=row["hash"],
     )
-    made.headers["X-Attachment-Metadata"] = orjson.dumps(about).decode()
+    made.headers["X-Attachment-Metadata"] = json.dumps(about)  # in ASCII
     made.headers["X-Content-Type-Options"] = "nosniff"
     return made

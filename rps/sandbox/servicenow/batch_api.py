@@ -72,6 +72,8 @@ def _version(instance: Instance, flask_app: Flask, version: str) -> Blueprint:
 
     @blueprint.post("/batch")
     def batch() -> Response:
+        if INNER in request.environ:
+            raise NotUnderstood(None, "A batch cannot be part of a batch")
         asked = _BATCH.load(body_object())
         serviced = [_serviced(flask_app, each) for each in asked["rest_requests"]]
         return plain(

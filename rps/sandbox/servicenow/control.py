@@ -40,7 +40,7 @@ class _Rate(Schema):
 
 class _Policy(Schema):
     table = fields.String(required=True, validate=validate.OneOf(list(TABLES)))
-    query = fields.String(required=True)
+    query = fields.String(required=True, validate=validate.Length(max=1000))
     message = fields.String(required=True)
 
     @post_load

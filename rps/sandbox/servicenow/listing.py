@@ -9,12 +9,12 @@ from urllib.parse import urlencode
 from flask import Response, request
 
 from rps.sandbox.servicenow.answers import NotAllowed, NotUnderstood, result
-from rps.sandbox.servicenow.query import Query, of_parameters, read
+from rps.sandbox.servicenow.query import Query, TooLong, of_parameters, read
 from rps.sandbox.servicenow.selection import Selection, walked
 from rps.sandbox.servicenow.shapes import Manner, Shapes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from rps.sandbox.servicenow.behaviour import Behaviour
     from rps.sandbox.servicenow.records import Records
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rps.sandbox.servicenow.tables import Table
 
 LIMIT: Final = 10_000
+FIELDS_MAX: Final = 500
 DISPLAYS: Final = ("false", "true", "all")
 
 
@@ -83,7 +84,7 @@ def read_manner() -> Manner:
     version = next((v for v in ("/v1", "/v2") if f"/now{v}/" in request.path), "")
     return Manner(
         f"{request.host_url}api/now{version}",
-        tuple(name.strip() for name in fields.split(",") if name.strip()),
+        tuple(name.strip() for name in fields.split(",") if name.strip())[:FIELDS_MAX],
         cast("Display", asked) if asked in DISPLAYS else "false",
         links=not _is_true("sysparm_exclude_reference_link"),
     )
@@ -137,9 +138,9 @@ class Listing:
         if page.query is None:
             query = of_parameters(list(page.pairs), self._known)
         else:
-            query = read(page.query, self._known)
+            query = _read(page.query, self._known)
         refused = query.ignored and self._behaviour.invalid_query_returns_no_rows
-        made = Selection(self._table, query, self._records.access.actor.id)
+        made = Selection(self._table, query, self._records.access.actor)
         if refused:
             made = Selection(self._table, Query())
             made.where = "0"
@@ -147,6 +148,13 @@ class Listing:
 
     def _known(self, path: str) -> bool:
         return walked(self._table, path) is not None
+
+
+def _read(text: str, known: Callable[[str], bool]) -> Query:
+    try:
+        return read(text, known)
+    except TooLong as wrong:
+        raise NotUnderstood(str(wrong), "Query is too long") from None
 
 
 def _mapping(row: Any) -> Mapping[str, str]:

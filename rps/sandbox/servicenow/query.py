@@ -45,6 +45,14 @@ _CONDITION = re.compile(
     re.DOTALL,
 )
 _CARET = "\0"
+PIECES_MAX: Final = 2000
+PATTERN_MAX: Final = 10_000
+"""Characters of a value that is looked for within others."""
+_PATTERNS: Final = frozenset({"LIKE", "NOT LIKE", "STARTSWITH", "ENDSWITH"})
+
+
+class TooLong(ValueError):
+    """The query has more parts than are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +78,14 @@ class Query:
 
 
 def read(text: str, known: Callable[[str], bool]) -> Query:
-    """Read an encoded query; `known` says whether there is such a field."""
+    """Read an encoded query; `known` says whether there is such a field.
+
+    Raises TooLong.
+    """
     reading = _Reading(known)
     pieces = text.replace("^^", _CARET).split("^")
+    if len(pieces) > PIECES_MAX:
+        raise TooLong(f"{len(pieces)} parts are more than {PIECES_MAX}")
     for piece in pieces:
         if piece and piece != "EQ":
             reading.take(piece.replace(_CARET, "^"))
@@ -130,5 +143,7 @@ class _Reading:
             return None
         word = OTHER_WORDS.get(found[2], found[2])
         if word in OF_TWO_FIELDS and not self._known(found[3]):
+            return None
+        if word in _PATTERNS and len(found[3]) > PATTERN_MAX:
             return None
         return Condition(found[1], word, found[3])

@@ -12,6 +12,7 @@ from rps.sandbox.servicenow.query import OF_TWO_FIELDS
 from rps.sandbox.servicenow.tables import TABLES
 
 if TYPE_CHECKING:
+    from rps.sandbox.servicenow.access import Actor
     from rps.sandbox.servicenow.query import Condition, Query
     from rps.sandbox.servicenow.tables import Column, Table
 
@@ -20,6 +21,7 @@ _ENDS: Final = {"<": "00:00:00", ">=": "00:00:00", ">": "23:59:59", "<=": "23:59
 _TRUE: Final = ("true", "1")
 STEPS_MAX: Final = 5
 """Of a dot-walk."""
+ORDERS_MAX: Final = 20
 
 
 def walked(table: Table, path: str) -> tuple[Table, Column] | None:
@@ -62,25 +64,28 @@ def expression(table: Table, path: str, alias: str = "") -> str:
 class Selection:
     """The WHERE and ORDER BY of a query, with `parameters` in their order."""
 
-    def __init__(self, table: Table, query: Query, user_id: str = "") -> None:
+    def __init__(self, table: Table, query: Query, actor: Actor | None = None) -> None:
         self._table = table
-        self._user_id = user_id
+        self._actor = actor
         self.parameters: list[str] = []
         self.where = self._where(query)
         self.order = ", ".join(
             f"{expression(table, field)}{' DESC' if downwards else ''}"
-            for field, downwards in query.orders
+            for field, downwards in query.orders[:ORDERS_MAX]
         )
 
     def _where(self, query: Query) -> str:
         queries = [
-            " AND ".join(
-                f"({' OR '.join(self._condition(each) for each in alternatives)})"
-                for alternatives in parts
+            _joined(
+                "AND",
+                [
+                    _joined("OR", [self._condition(each) for each in alternatives])
+                    for alternatives in parts
+                ],
             )
             for parts in query.queries
         ]
-        return " OR ".join(f"({each})" for each in queries) or "1"
+        return _joined("OR", queries) if queries else "1"
 
     def _condition(self, asked: Condition) -> str:
         column = column_at(self._table, asked.field)
@@ -107,8 +112,10 @@ class Selection:
     def _meant(self, value: str) -> str:
         if "javascript:" not in value:
             return value
-        plain = with_plain_dates(value)
-        return self._user_id if _ME.fullmatch(plain) else plain
+        asked = _ME.fullmatch(value)
+        if asked and self._actor:
+            return self._actor.id if asked[1] == "ID" else self._actor.name
+        return with_plain_dates(value)
 
     def _like(self, here: str, operator: str, value: str) -> str:
         escaped = re.sub(r"([\\%_])", r"\\\1", value)
@@ -139,7 +146,7 @@ class Selection:
         return within if operator == "=" else f"(NOT {within} AND {here} <> '')"
 
 
-_ME: Final = re.compile(r"javascript:\s*gs\.getUserID\(\);?")
+_ME: Final = re.compile(r"javascript:\s*gs\.getUser(ID|Name)\(\);?")
 _WITHOUT_VALUE: Final = {
     "ISEMPTY": "{} = ''",
     "ISNOTEMPTY": "{} <> ''",
@@ -151,6 +158,14 @@ _PATTERNS: Final = {
     "STARTSWITH": ("LIKE", "{}%"),
     "ENDSWITH": ("LIKE", "%{}"),
 }
+
+
+def _joined(word: str, parts: list[str]) -> str:
+    """As a balanced tree: SQLite refuses expressions more than 1,000 deep."""
+    if len(parts) == 1:
+        return parts[0]
+    half = len(parts) // 2
+    return f"({_joined(word, parts[:half])} {word} {_joined(word, parts[half:])})"
 
 
 def _stored(value: str, column: Column) -> str:

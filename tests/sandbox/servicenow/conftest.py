@@ -36,6 +36,20 @@ def running(tmp_path: Path) -> Iterator[InstanceProcess]:
 
 
 @pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InstanceProcess]:
+    process = InstanceProcess(tmp_path_factory.mktemp("shared"))
+    yield process
+    process.kill()
+
+
+@pytest.fixture
+def instance(shared: InstanceProcess) -> InstanceProcess:
+    """The run's instance over TLS, with other tests' records, but no faults."""
+    shared.control("PUT", "/faults", {"faults": []})
+    return shared
+
+
+@pytest.fixture(scope="session")
 def environments(
     pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:

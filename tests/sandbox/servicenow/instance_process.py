@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import venv
@@ -80,6 +81,12 @@ class InstanceProcess:
         self._process.send_signal(signal.SIGTERM)
         said = self._process.communicate(timeout=20)[1]
         return self._process.returncode, said
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def basic(user: str, password: str = PASSWORD) -> str:

@@ -23,6 +23,15 @@ def record(snow: Within) -> str:
     return str(snow.add("incident")["sys_id"])
 
 
+def upload_form(snow: Within, record: str, content: bytes) -> TestResponse:
+    form = {
+        "table_name": "incident",
+        "table_sys_id": record,
+        "uploadFile": (BytesIO(content), "b.png", "image/png"),
+    }
+    return snow.ask("POST", f"{URL}/upload", data=form)
+
+
 def upload(
     snow: Within, record: str, user: str = "admin", **given: Any
 ) -> TestResponse:
@@ -54,12 +63,7 @@ def test_a_file_goes_up_and_comes_down(snow: Within, record: str) -> None:
 
 
 def test_a_form_may_carry_the_file(snow: Within, record: str) -> None:
-    form = {
-        "table_name": "incident",
-        "table_sys_id": record,
-        "uploadFile": (BytesIO(CONTENT), "b.png", "image/png"),
-    }
-    answer = snow.ask("POST", f"{URL}/upload", data=form)
+    answer = upload_form(snow, record, CONTENT)
     assert answer.status_code == 201
     made = answer.json["result"]
     assert (made["file_name"], made["content_type"]) == ("b.png", "image/png")
@@ -105,6 +109,9 @@ def test_size_and_kind_may_be_limited(snow: Within, record: str) -> None:
     snow.control("PATCH", "/behaviour", limits)
     assert upload(snow, record, file_name="a.PNG", data=b"x" * 100).status_code == 201
     assert upload(snow, record, file_name="a.png", data=b"x" * 101).status_code == 413
+    assert list(snow.files.iterdir()) == [snow.files / sha256(b"x" * 100).hexdigest()]
+    assert upload_form(snow, record, b"x" * 100).status_code == 201
+    assert upload_form(snow, record, b"x" * 101).status_code == 413
     refused = upload(snow, record, file_name="a.exe", data=b"x")
     assert refused.status_code == 400
     assert "File type is not allowed" in refused.json["error"]["message"]

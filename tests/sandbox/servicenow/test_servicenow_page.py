@@ -79,6 +79,17 @@ def test_a_ticket_is_made_and_edited(snow: Within) -> None:
     assert "aside</article>" in text
 
 
+def test_what_changed_meanwhile_and_was_not_touched_stays(snow: Within) -> None:
+    made = snow.add("incident")["sys_id"]
+    form = shown_fields(page(snow, f"/incident.do?sys_id={made}"))
+    snow.set("incident", made, state="2", description="new")
+    form |= {"sys_id": made, "field.short_description": "mine"}
+    assert snow.ask("POST", "/incident.do", data=form).status_code == 303
+    record = snow.get(f"table/incident/{made}")
+    assert (record["state"], record["description"]) == ("2", "new")
+    assert record["short_description"] == "mine"
+
+
 def test_what_the_user_may_not_see_or_write_is_not_offered(snow: Within) -> None:
     made = snow.add("incident", work_notes="aside", comments="loud")
     path = f"/incident.do?sys_id={made['sys_id']}"

@@ -16,24 +16,10 @@ import urllib3
 from instance_process import InstanceProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 URL = "/api/now/table/incident"
 MEGABYTE = 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InstanceProcess]:
-    process = InstanceProcess(tmp_path_factory.mktemp("shared"))
-    yield process
-    process.kill()
-
-
-@pytest.fixture
-def instance(shared: InstanceProcess) -> InstanceProcess:
-    shared.control("PUT", "/faults", {"faults": []})
-    return shared
 
 
 def numbers(instance: InstanceProcess, subject: str) -> list[str]:

@@ -27,6 +27,7 @@ class Within:
         self.time = START
         self.instance = Instance(settings, Clock(lambda: self.time))
         self.app = create_app(self.instance)
+        self.files = settings.database.with_suffix(".files")
         self._client = self.app.test_client()
 
     def pass_seconds(self, seconds: float) -> None:
