@@ -4,13 +4,18 @@ that tells an operator what to do."""
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from unittest.mock import ANY
 
 import pytest
-from described import connector, write
+from described import NOW, Files, connector, write
 from loopback_server import LoopbackServer, answer, raw
 
-from rps.connectors.rest import template
+from rps.connectors.rest import presets, template
+from rps.connectors.rest.calls import Placed
+from rps.connectors.rest.connector import RestConnector
+from rps.connectors.rest.description import ErrorRule
 from rps.domain.delivery import (
     Changes,
     Missing,
@@ -23,6 +28,7 @@ from rps.domain.delivery import (
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
     from loopback_server import Respond
 
@@ -226,3 +232,39 @@ def test_hostile_values_stay_within_their_place(transport: Transport) -> None:
         "/tickets/..%2F..%2Fadmin%3Fx%3D1%23y",
         "/tickets?title=a%26external_id%3Db",
     ]
+
+
+def test_a_200_that_holds_an_error_is_what_the_description_says_it_is(
+    transport: Transport,
+) -> None:
+    rules = (
+        ErrorRule("refused", where="status == 'failure'", detail="why"),
+        ErrorRule("unavailable", header="X-Busy", retry_at_header="X-Until"),
+    )
+    failure = answer(200, said({"status": "failure", "why": "no such state"}))
+    busy = answer(200, b"{}", [("X-Busy", "1"), ("X-Until", str(int(NOW) + 40))])
+    with LoopbackServer(failure, busy) as server:
+        desk = described(transport, server.url, errors=rules)
+        assert desk.write(write()) == Refused("answered 200: no such state", ANY)
+        assert desk.write(write()) == Unavailable("answered 200", 40.0, ANY)
+
+
+def test_so_many_requests_a_second_and_no_more(transport: Transport) -> None:
+    """The clock stands still, so each but the first has to wait its turn."""
+    waited: list[float] = []
+    with LoopbackServer(answer(404)) as server:
+        desk = described(transport, server.url, waited.append, per_second=10)
+        for _ in range(4):
+            desk.read("ticket", "7")
+    assert [round(each, 3) for each in waited] == [0.1, 0.2, 0.3]
+
+
+def described(
+    transport: Transport,
+    url: str,
+    pause: Callable[[float], None] = lambda _seconds: None,
+    **more: Any,
+) -> RestConnector:
+    _, description = presets.read_text(presets.text("generic"))
+    placed = Placed(replace(description, **more), url, {}, "a-token")
+    return RestConnector(transport, placed, Files(), lambda: NOW, pause)
