@@ -131,8 +131,17 @@ def add(
     given = secret_file.read().strip() if secret_file else None
     if (connector == "rest") != (source is not None):
         raise click.UsageError("--connector rest and --preset go together")
+    if source is None and (pairs or hook_secret_file):
+        raise click.UsageError("--set and --hook-secret-file are for --connector rest")
+    push: dict[str, Any] = {
+        "secret_file": secret_file if source is None else None,
+        "no_dedupe": no_dedupe,
+        "no_conditional_write": no_conditional_write,
+        "no_read_back": no_read_back,
+        "batch": batch,
+    }
     if source is not None:
-        _only_of(connector, {**own, "poll_seconds": None})
+        _only_of(connector, {**own, "poll_seconds": None}, push)
         hook = hook_secret_file.read().strip() if hook_secret_file else None
         add_described(
             *(name, domain, url, description, source, pairs, own.pop("poll_seconds")),
@@ -149,7 +158,7 @@ def add(
     }
     if batch > 1:
         settings["batch"] = batch
-    _only_of(connector, own)
+    _only_of(connector, own, push)
     with open_session() as session:
         if connector == SERVICENOW:
             settings, made_secret = kept(session, domain, name, url, own), None
@@ -167,15 +176,23 @@ def add(
         click.echo(made_secret)
 
 
-def _only_of(connector: str, own: dict[str, Any]) -> None:
-    named = [name for name, value in own.items() if value not in (None, ())]
-    if connector != SERVICENOW and named:
-        option = (
-            named[0].removesuffix("s") if named[0] == "display_values" else named[0]
-        )
-        raise click.UsageError(
-            f"--{option.replace('_', '-')} is for --connector {SERVICENOW}"
-        )
+def _only_of(connector: str, own: dict[str, Any], push: dict[str, Any]) -> None:
+    """Raises UsageError for an option of another connector."""
+    others = {
+        SERVICENOW: [(push, "push")],
+        "push": [(own, SERVICENOW)],
+        "rest": [(own, SERVICENOW), (push, "push")],
+    }[connector]
+    for option, value, whose in (
+        (option, value, whose)
+        for given, whose in others
+        for option, value in given.items()
+    ):
+        if value not in (None, (), False) and (option, value) != ("batch", 1):
+            said = "display-value" if option == "display_values" else option
+            raise click.UsageError(
+                f"--{said.replace('_', '-')} is for --connector {whose}"
+            )
 
 
 def _keep_secret(

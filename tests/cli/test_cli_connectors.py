@@ -85,6 +85,7 @@ def test_a_described_system_is_added_with_its_description_and_no_secret_in_it(
         ((*GITLAB, "--set", "x"), 2, "write key=value"),
         ((), 2, "--connector rest and --preset go together"),
         ((*GITLAB, "--username", "x"), 2, "--username is for --connector"),
+        ((*GITLAB, "--no-dedupe"), 2, "--no-dedupe is for --connector push"),
     ],
 )
 def test_what_is_missing_is_said(

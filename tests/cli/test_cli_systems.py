@@ -211,6 +211,14 @@ def test_what_is_missing_or_out_of_place_names_its_option(rps: Rps) -> None:
             "--password-file: basic needs",
         ),
         (("--poll-seconds", "5"), "--poll-seconds is for --connector servicenow"),
+        (
+            ("--connector", "servicenow", "--batch", "9"),
+            "--batch is for --connector push",
+        ),
+        (
+            ("--connector", "servicenow", "--no-dedupe"),
+            "--no-dedupe is for --connector",
+        ),
     ):
         refused = rps(*add, *more)
         assert refused.exit_code == 2

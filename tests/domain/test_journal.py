@@ -487,3 +487,46 @@ def test_linked_again_a_member_gets_what_was_said_meanwhile() -> None:
     (message,) = relinked.messages
     found = [(e["id"], e.get("operation")) for e in message["entries"]]
     assert found == [("a:1", "update"), ("a:2", None)]
+
+
+# --- entries of a member that was polled --------------------------------------------
+
+
+def polled(record: SharedRecord, revision: int, *entries: dict[str, Any]) -> Any:
+    return record.shows("b", revision, entries=list(entries), source="poll")
+
+
+def test_a_polled_entry_that_says_what_we_wrote_is_ours_under_an_id_of_its_own() -> (
+    None
+):
+    record = commented(b={"journal": "comments", "prefix": "[{author}] "})
+    (accepted,) = polled(record, 3, said("row1", "[ann] hello\r\n")).then(
+        ChangeAccepted
+    )
+    assert told(accepted) == {}
+    (entry,) = accepted.entries
+    assert (entry["operation"], entry["id"], entry["as"]) == ("seen", "a:1", "row1")
+    (echo,) = polled(record, 3, said("row1", "[ann] hello")).then(ChangeIgnored)
+    assert echo.reason == "echo"
+
+
+def test_each_of_ours_is_there_once_so_a_second_one_is_somebodys() -> None:
+    record = commented()
+    polled(record, 3, said("row1"))
+    (accepted,) = polled(record, 4, said("row2")).then(ChangeAccepted)
+    assert told(accepted) == {
+        "a": [("", "b:row2", "hello")],
+        "c": [("", "b:row2", "hello")],
+    }
+
+
+def test_without_the_prefix_that_we_wrote_it_is_somebodys() -> None:
+    record = commented(b={"journal": "comments", "prefix": "[{author}] "})
+    (accepted,) = polled(record, 3, said("row1", "hello")).then(ChangeAccepted)
+    assert "a" in told(accepted)
+
+
+def test_who_reports_by_itself_says_which_are_ours() -> None:
+    record = commented()
+    (accepted,) = record.shows("b", 3, entries=[said("row1")]).then(ChangeAccepted)
+    assert "a" in told(accepted)

@@ -335,6 +335,17 @@ def test_somebody_has_to_post_the_changes() -> None:
     assert looked(said(), accounts=accounts) == [("poster-role", "/members/acme")]
 
 
+def test_nobody_has_to_post_for_a_system_that_is_polled() -> None:
+    able = Capabilities(
+        dedupe=False, conditional_write=False, read_back=True, polls=True
+    )
+    asked = SystemFacts("servicenow", "active", capabilities=able)
+    standing = Standing(systems={"acme": asked, "globex": asked}, accounts={})
+    found = Findings()
+    look_round(said(), standing, found)
+    assert told(found) == []
+
+
 def test_a_linked_node_needs_no_account() -> None:
     systems = {**with_acme(connector="node"), "globex": SystemFacts("node", "active")}
     assert looked(said(), systems=systems, accounts={}) == []
