@@ -129,10 +129,7 @@ def add(
     if refusal := url_refusal(url):
         raise click.BadParameter(refusal, param_hint="--url")
     given = secret_file.read().strip() if secret_file else None
-    if (connector == "rest") != (source is not None):
-        raise click.UsageError("--connector rest and --preset go together")
-    if source is None and (pairs or hook_secret_file):
-        raise click.UsageError("--set and --hook-secret-file are for --connector rest")
+    _described_or_not(connector, source, pairs or hook_secret_file)
     push: dict[str, Any] = {
         "secret_file": secret_file if source is None else None,
         "no_dedupe": no_dedupe,
@@ -174,6 +171,14 @@ def add(
         show_json({"domain": domain, "name": name, "secret": made_secret})
     elif made_secret:
         click.echo(made_secret)
+
+
+def _described_or_not(connector: str, source: str | None, more: object) -> None:
+    """Raises UsageError where options of rest systems are missing or out of place."""
+    if (connector == "rest") != (source is not None):
+        raise click.UsageError("--connector rest and --preset go together")
+    if source is None and more:
+        raise click.UsageError("--set and --hook-secret-file are for --connector rest")
 
 
 def _only_of(connector: str, own: dict[str, Any], push: dict[str, Any]) -> None:
