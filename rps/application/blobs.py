@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256 as new_hash
+from tempfile import SpooledTemporaryFile
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 1024 * 1024
 """As the table has it."""
+SPOOLED_BYTES = 4 * CHUNK_BYTES
+"""Of a file taken aside, in memory; more is on disk."""
 LEASE_SECONDS = 60.0
 FLUSHED_SECONDS = LEASE_SECONDS / 4
 """What comes slowly is written often enough to keep the lease."""
@@ -114,6 +117,14 @@ class Blob:
     complete: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A file that is here by now, found by its bytes."""
+
+    sha256: str
+    size: int
+
+
 class Blobs:
     """The files of one database; thread-safe."""
 
@@ -175,6 +186,28 @@ class Blobs:
             at += len(piece)
             yield piece
 
+    def keep(self, domain: str, pieces: Iterable[bytes], most: int) -> Kept | None:
+        """Take a file of which only its bytes tell what it is: they are written aside
+        first. None where there are more than `most`."""
+        made, size = new_hash(), 0
+        with SpooledTemporaryFile(SPOOLED_BYTES) as aside:
+            for piece in pieces:
+                size += len(piece)
+                if size > most:
+                    return None
+                made.update(piece)
+                aside.write(piece)
+            kept = Kept(made.hexdigest(), size)
+            if size and (writing := self.begin(domain, kept.sha256, size)) is not None:
+                aside.seek(writing.stored)
+                while piece := aside.read(CHUNK_BYTES):
+                    writing.take(piece)
+                writing.finish()
+        return kept
+
+    def of(self, domain: str) -> DomainFiles:
+        return DomainFiles(self, domain)
+
     def _ask(self, sql: str, *params: Any, **named: Any) -> list[Any]:
         with self._datastore.get_connection() as conn:
             cursor: Any = conn.cursor(row_factory=tuple_row, binary=True)
@@ -183,6 +216,24 @@ class Blobs:
                 found: list[Any] = cursor.fetchall()
                 return found
             return [()] * cursor.rowcount
+
+
+@dataclass(frozen=True, slots=True)
+class DomainFiles:
+    """The files of one domain, as connectors are handed them."""
+
+    blobs: Blobs
+    domain: str
+
+    def read(self, sha256: str) -> Iterator[bytes]:
+        """Nothing where not all of it is here."""
+        standing = self.blobs.standing(self.domain, sha256)
+        if standing is None or not standing.complete:
+            return iter(())
+        return self.blobs.read(self.domain, sha256)
+
+    def keep(self, pieces: Iterable[bytes], most: int) -> Kept | None:
+        return self.blobs.keep(self.domain, pieces, most)
 
 
 class Writing:

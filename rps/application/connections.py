@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import tuple_row
 
+from rps.application.blobs import Blobs
 from rps.application.remote_parts import RemoteFiles, RemoteParts, RequestBudget
 from rps.connectors.node import NodeConnector
 from rps.connectors.push import PushConnector
+from rps.connectors.rest.calls import Placed
+from rps.connectors.rest.connector import RestConnector
+from rps.connectors.rest.reading import chosen, read_description
 from rps.connectors.servicenow.connector import SERVICENOW, ServiceNowConnector
 from rps.domain.between_nodes import NODE
 from rps.domain.delivery import Capabilities
+from rps.domain.problem import DefinitionRefused
 from rps.domain.uses import Uses
 
 if TYPE_CHECKING:
@@ -25,6 +30,9 @@ if TYPE_CHECKING:
     from rps.connectors.transport import Transport
     from rps.domain.delivery import Connector
     from rps.domain.remote_system import RemoteSystem
+
+REST = "rest"
+"""The connector of systems that are described in YAML."""
 
 SECRETS = "SELECT value FROM secrets WHERE domain = %b AND name = ANY(%b) ORDER BY name"
 
@@ -95,6 +103,8 @@ class Connections:
                 decides=settings["decides"],
                 batch=settings["batch"],
             )
+        if system.connector == REST:
+            return self._described(system, secrets)
         if system.connector == SERVICENOW:
             return self._servicenow(system, secrets)
         if system.connector != "push":
@@ -111,6 +121,20 @@ class Connections:
                 abreast=ABREAST,
             ),
         )
+
+    def _described(self, system: RemoteSystem, secrets: list[str]) -> Connector:
+        """Raises ConnectorUnknown where this version does not read its description."""
+        settings = system.settings
+        try:
+            description = read_description(settings["described"])
+            chosen_settings = chosen(description, settings.get("set") or {})
+        except DefinitionRefused as refused:
+            raise ConnectorUnknown(f"{system.name}: {refused}") from None
+        placed = Placed(
+            description, settings["url"], chosen_settings, secrets[0] if secrets else ""
+        )
+        files = Blobs(self._datastore).of(system.domain)
+        return RestConnector(self._transport, placed, files)
 
     def _servicenow(
         self, system: RemoteSystem, secrets: list[str]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rps.application.connections import ConnectorUnknown
+from rps.application.connections import REST, ConnectorUnknown
+from rps.connectors.rest.reading import read_description
 from rps.connectors.signature import SecretUnusable
 from rps.domain.advice import advise
 from rps.domain.beside_scan import compare, contradictions
 from rps.domain.between_nodes import NODE
 from rps.domain.document import parse
-from rps.domain.node_scan import Standing, SystemFacts, look_round
+from rps.domain.node_scan import Standing, SystemFacts, TableFacts, look_round
 from rps.domain.problem import DefinitionRefused, Findings
 from rps.domain.process_sync_definition import ProcessSyncDefinition
 from rps.domain.yaml_document import placed_in
@@ -147,4 +148,22 @@ class DefinitionScan:
             is_linked,
             trouble,
             capabilities,
+            _tables(system),
         )
+
+
+def _tables(system: RemoteSystem) -> dict[str, TableFacts] | None:
+    """Of a system that is described, as far as this version reads its description."""
+    if system.connector != REST:
+        return None
+    try:
+        tables = read_description(system.settings["described"]).tables
+    except DefinitionRefused:
+        return None
+    return {
+        name: TableFacts(
+            None if each.record.fields_at else frozenset(each.record.fields),
+            frozenset(each.comments.journals if each.comments else ()),
+        )
+        for name, each in tables.items()
+    }

@@ -38,6 +38,14 @@ ON CONFLICT (domain, name) DO UPDATE SET value = EXCLUDED.value, made_at = now()
 """
 
 
+SECRET_MAX = 4096
+
+
+def hook_name(system: str) -> str:
+    """The name of the secret that a system's webhooks are verified by."""
+    return f"{system}.hook"
+
+
 class SecretStore:
     """Secrets by domain and name."""
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "trace": "rps.cli.trace:trace",
     "definition": "rps.cli.definitions:definition",
     "system": "rps.cli.systems:system",
+    "connector": "rps.cli.connectors:connector",
     "token": "rps.cli.tokens:token",
 }
 """Imported when asked for: a worker starts without Flask, gunicorn and rich."""

@@ -48,7 +48,7 @@ _OPTIONS = (
     click.option(
         "--poll-seconds",
         type=click.IntRange(0, 86_400),
-        help="ServiceNow: between two polls; 0: it reports by itself.  [default: 15]",
+        help="ServiceNow, rest: between two polls; 0: it reports itself. [default: 15]",
     ),
     click.option(
         "--overlap-seconds",

@@ -9,6 +9,7 @@ import click
 
 from rps.application.connections import Connections
 from rps.application.secret_store import SecretStore
+from rps.cli.described import add_described
 from rps.cli.nodes import accept, invite, moved, rotate
 from rps.cli.servicenow import check, kept, servicenow_options
 from rps.cli.session import open_session
@@ -61,16 +62,34 @@ def list_systems(output: str) -> None:
 @click.option("--url", required=True, help="Base URL that messages are sent to.")
 @click.option(
     "--connector",
-    type=click.Choice(("push", SERVICENOW)),
+    type=click.Choice(("push", SERVICENOW, "rest")),
     default="push",
     show_default=True,
     help="How it is spoken to.",
 )
 @click.option("--description", default="")
 @click.option(
+    "--preset",
+    "source",
+    help="With rest: how it is spoken to, a preset or a file (rps connector list).",
+)
+@click.option(
+    "--set",
+    "pairs",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="With rest: a setting of the preset; may be given again.",
+)
+@click.option(
     "--secret-file",
     type=click.File("r"),
-    help="File with its whsec_… secret (- is stdin). Without it one is made.",
+    help="File with its whsec_… secret (- is stdin). Without it one is made."
+    " With rest: its password, token or key.",
+)
+@click.option(
+    "--hook-secret-file",
+    type=click.File("r"),
+    help="With rest: the secret that its webhooks are signed with.",
 )
 @click.option("--no-dedupe", is_flag=True, help="It may apply a message id twice.")
 @click.option("--no-conditional-write", is_flag=True, help="It ignores If-Match.")
@@ -91,7 +110,10 @@ def add(
     url: str,
     connector: str,
     description: str,
+    source: str | None,
+    pairs: tuple[str, ...],
     secret_file: TextIO | None,
+    hook_secret_file: TextIO | None,
     no_dedupe: bool,
     no_conditional_write: bool,
     no_read_back: bool,
@@ -107,6 +129,23 @@ def add(
     if refusal := url_refusal(url):
         raise click.BadParameter(refusal, param_hint="--url")
     given = secret_file.read().strip() if secret_file else None
+    _described_or_not(connector, source, pairs or hook_secret_file)
+    push: dict[str, Any] = {
+        "secret_file": secret_file if source is None else None,
+        "no_dedupe": no_dedupe,
+        "no_conditional_write": no_conditional_write,
+        "no_read_back": no_read_back,
+        "batch": batch,
+    }
+    if source is not None:
+        _only_of(connector, {**own, "poll_seconds": None}, push)
+        hook = hook_secret_file.read().strip() if hook_secret_file else None
+        add_described(
+            *(name, domain, url, description, source, pairs, own.pop("poll_seconds")),
+            (given, hook),
+            output,
+        )
+        return
     settings: dict[str, Any] = {
         "url": url,
         "secrets": [name],
@@ -116,13 +155,6 @@ def add(
     }
     if batch > 1:
         settings["batch"] = batch
-    push: dict[str, Any] = {
-        "secret_file": secret_file,
-        "no_dedupe": no_dedupe,
-        "no_conditional_write": no_conditional_write,
-        "no_read_back": no_read_back,
-        "batch": batch,
-    }
     _only_of(connector, own, push)
     with open_session() as session:
         if connector == SERVICENOW:
@@ -141,12 +173,26 @@ def add(
         click.echo(made_secret)
 
 
+def _described_or_not(connector: str, source: str | None, more: object) -> None:
+    """Raises UsageError where options of rest systems are missing or out of place."""
+    if (connector == "rest") != (source is not None):
+        raise click.UsageError("--connector rest and --preset go together")
+    if source is None and more:
+        raise click.UsageError("--set and --hook-secret-file are for --connector rest")
+
+
 def _only_of(connector: str, own: dict[str, Any], push: dict[str, Any]) -> None:
     """Raises UsageError for an option of another connector."""
-    others, whose = own, SERVICENOW
-    if connector == SERVICENOW:
-        others, whose = push, "push"
-    for option, value in others.items():
+    others = {
+        SERVICENOW: [(push, "push")],
+        "push": [(own, SERVICENOW)],
+        "rest": [(own, SERVICENOW), (push, "push")],
+    }[connector]
+    for option, value, whose in (
+        (option, value, whose)
+        for given, whose in others
+        for option, value in given.items()
+    ):
         if value not in (None, (), False) and (option, value) != ("batch", 1):
             said = "display-value" if option == "display_values" else option
             raise click.UsageError(

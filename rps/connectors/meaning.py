@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 RETRY_AFTER_SECONDS_MAX = 24 * 3600.0
 REFUSING = frozenset(range(400, 500)) - {408, 425, 429}  # those three pass with time
 _DETAIL_CHARACTERS = 500
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+")
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+")
 _UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _SECONDS = re.compile(r"[0-9]{1,10}")
 
@@ -61,7 +61,7 @@ def classified(
         case status if status in REFUSING:
             return Refused(detail, exchange)
         case _:
-            return Unavailable(detail, _retry_after(said, now), exchange)
+            return Unavailable(detail, retry_after(said, now), exchange)
 
 
 def reading(said: Said, record_id: str, exchange: Exchange, now: float) -> Reading:
@@ -98,10 +98,10 @@ def detail_of(said: Answer) -> str:
     problem = parsed(said.body) or {}
     texts = (problem.get("title"), problem.get("detail"))
     parts = [f"answered {said.status}", *(t for t in texts if isinstance(t, str) and t)]
-    return _CONTROLS.sub(" ", ": ".join(parts))[:_DETAIL_CHARACTERS]
+    return CONTROLS.sub(" ", ": ".join(parts))[:_DETAIL_CHARACTERS]
 
 
-def _retry_after(said: Answer, now: float) -> float | None:
+def retry_after(said: Answer, now: float) -> float | None:
     """Seconds to wait, 0 to 24 h, from a number or a date; None where neither."""
     text = said.headers.get("Retry-After", "").strip()[:64]
     if _SECONDS.fullmatch(text):

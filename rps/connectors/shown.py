@@ -52,7 +52,7 @@ def shown_record(value: Any) -> ShownRecord | None:
     if fields is None:
         fields = {}
     if not isinstance(fields, dict) or not all(
-        _is_storable(name) and _is_value(value) for name, value in fields.items()
+        _is_storable(name) and is_value(value) for name, value in fields.items()
     ):
         return None
     return ShownRecord(
@@ -64,7 +64,7 @@ def shown_record(value: Any) -> ShownRecord | None:
     )
 
 
-def _is_value(value: Any) -> bool:
+def is_value(value: Any) -> bool:
     """A scalar, or a list of texts."""
     if isinstance(value, list):
         return all(isinstance(each, str) and _is_storable(each) for each in value)
@@ -84,6 +84,14 @@ def _text(value: Any, shape: re.Pattern[str]) -> str | None:
     if isinstance(value, str) and shape.fullmatch(value) is not None:
         return value
     return None
+
+
+def text_of_id(value: Any) -> str | None:
+    return _text(value, _RECORD_ID)
+
+
+def text_of_revision(value: Any) -> str | None:
+    return _text(value, _REVISION)
 
 
 def snapshot(record: ShownRecord, record_id: str) -> Snapshot:

@@ -112,12 +112,14 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The write is done; `stored` is what the system made of it."""
+    """The write is done; `stored` is what the system made of it. `record`: as it was
+    read some time after, where no answer told; others may have changed it between."""
 
     record_id: str
     revision: str | None
     stored: Mapping[str, Any]
     exchange: Exchange = field(default_factory=Exchange)
+    record: Snapshot | None = None
 
 
 @dataclass(frozen=True, slots=True)

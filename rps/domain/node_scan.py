@@ -24,9 +24,18 @@ RELYING = ("owner", "merge", "manual", "local_wins")
 
 
 @dataclass(frozen=True, slots=True)
+class TableFacts:
+    """What a system is described with of a table; `fields` None: whatever there is."""
+
+    fields: frozenset[str] | None
+    journals: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class SystemFacts:
     """A registered system. `trouble`: why nothing can be sent to it, as its connector
-    or the system itself said. `is_linked`: of another node, whether it was accepted."""
+    or the system itself said. `is_linked`: of another node, whether it was accepted.
+    `tables` of a system that is described, None of others."""
 
     connector: str
     state: str
@@ -34,6 +43,7 @@ class SystemFacts:
     is_linked: bool = True
     trouble: str = ""
     capabilities: Capabilities | None = None
+    tables: Mapping[str, TableFacts] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +84,8 @@ def look_round(definition: Definition, standing: Standing, found: Findings) -> N
             found.add("system-unregistered", _system(member), cause, remedy)
             continue
         _system_takes_part(member, facts, found)
+        if facts.tables is not None:
+            _is_described(member, facts.tables, found)
         if facts.capabilities is not None:
             _system_can(member, facts.capabilities, definition, found)
         is_asked = facts.capabilities is not None and facts.capabilities.polls
@@ -154,6 +166,32 @@ def _system_can(
         )
         remedy = "let the system honour webhook-id, or answer what a record holds"
         found.add("lost-answers", place, cause, remedy)
+
+
+def _is_described(
+    member: Member, tables: Mapping[str, TableFacts], found: Findings
+) -> None:
+    """Whether the names are those that the system's description has."""
+    place = pointer("members", member.name)
+    table = tables.get(member.table)
+    if table is None:
+        cause = f"{member.system} is described without a table {shown(member.table)}"
+        remedy = found.instead_of(member.table, tables)
+        found.add("described-table", place + pointer("table"), cause, remedy)
+        return
+    for name, each in member.fields.items():
+        if table.fields is not None and each.field not in table.fields:
+            cause = f"{member.system} is described without a field {shown(each.field)}"
+            remedy = found.instead_of(each.field, table.fields)
+            at = place + pointer("fields", name)
+            found.add("described-field", at, cause, remedy)
+    for name, journal in member.journals.items():
+        if journal.journal not in table.journals:
+            known = shown(journal.journal)
+            cause = f"{member.system} is described without a journal {known}"
+            remedy = found.instead_of(journal.journal, table.journals)
+            at = place + pointer("journals", name)
+            found.add("described-journal", at, cause, remedy)
 
 
 def _somebody_posts(member: Member, standing: Standing, found: Findings) -> None:

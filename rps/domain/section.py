@@ -253,6 +253,10 @@ class Section:
     def has(self, key: str) -> bool:
         return key in self._raw
 
+    def raw(self, key: str, default: object = None) -> Any:
+        """What stands there, of whatever kind."""
+        return self._raw.get(key, default)
+
     def is_null(self, key: str) -> bool:
         return key in self._raw and self._raw[key] is None
 

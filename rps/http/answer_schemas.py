@@ -275,6 +275,14 @@ SCHEMAS: dict[str, Json] = {
         fields=_ANY_OBJECT,
         deleted=_YES,
     ),
+    "Hook": _object(
+        "status",
+        status={
+            "type": "string",
+            "enum": ["captured", "duplicate", "not_captured", "noted", "ignored"],
+            "description": "noted: the record is read in a moment",
+        },
+    ),
     "NodeStanding": _object(
         "protocol state knows",
         protocol=_WHOLE,

@@ -19,6 +19,7 @@ from rps.http.correlations import Correlations
 from rps.http.definitions import Definitions
 from rps.http.door import BODY_BYTES_MAX, SECURED, Door, raise_again
 from rps.http.errors import TABLE
+from rps.http.hooks import Hooks
 from rps.http.inputs import QueryRefused
 from rps.http.memberships import Memberships
 from rps.http.nodes import Nodes
@@ -57,6 +58,7 @@ def create_app(parts: Parts) -> Flask:
         "definitions": Definitions(parts),
         "systems": Systems(parts),
         "nodes": Nodes(parts),
+        "hooks": Hooks(parts),
         "domains": Domains(parts),
         "accounts": Accounts(parts),
         "correlations": Correlations(parts),

@@ -8,15 +8,16 @@ from urllib.parse import urlsplit
 
 from marshmallow import ValidationError, fields, validate
 
+from rps.application.connections import REST
 from rps.application.operations import NotFound
-from rps.application.secret_store import SecretStore
+from rps.application.secret_store import SECRET_MAX, SecretStore, hook_name
 from rps.connectors.batch import MESSAGES_MAX
 from rps.connectors.servicenow.connector import SERVICENOW
 from rps.connectors.signature import SecretUnusable, Signer
 from rps.domain.between_nodes import NODE
 from rps.domain.document import REMOTE_NAME
 from rps.domain.remote_system import ConnectorFixed, RemoteSystem
-from rps.http import servicenow_settings
+from rps.http import described, servicenow_settings
 from rps.http.access import principal
 from rps.http.answers import answer, of
 from rps.http.errors import CheckFailed
@@ -73,7 +74,7 @@ def signing_secret(text: str) -> None:
         Signer([text])
     except SecretUnusable:
         raise ValidationError(
-            "a secret is whsec_ and the base64 of 24 to 64 bytes"
+            {"secret": ["a secret is whsec_ and the base64 of 24 to 64 bytes"]}
         ) from None
 
 
@@ -95,40 +96,62 @@ class Settings(ServiceNowSettings):
     conditional_write = Flag(metadata={"default": True})
     read_back = Flag(metadata={"default": True})
     batch = fields.Integer(strict=True, validate=validate.Range(1, MESSAGES_MAX))
+    preset = fields.String(validate=validate.Length(0, 40))
+    described = fields.Dict(keys=fields.String())
+    set = fields.Dict(
+        keys=fields.String(validate=validate.Length(1, 40)),
+        values=fields.String(validate=validate.Length(0, 500)),
+        validate=validate.Length(0, 30),
+    )
 
 
 PUSH_ONLY = ("dedupe", "conditional_write", "read_back", "batch")
 
 
 class System(Shape):
-    """`secret` belongs to a push system, `credentials` to a ServiceNow instance."""
+    """`secret` belongs to a push or rest system, `hook_secret` to a rest system,
+    `credentials` to a ServiceNow instance."""
 
     connector = fields.String(
-        load_default="push", validate=validate.OneOf(["push", SERVICENOW])
+        load_default="push", validate=validate.OneOf(["push", SERVICENOW, REST])
     )
     description = Text(2000, least=0, load_default="")
     settings = fields.Nested(Settings, required=True)
-    secret = fields.String(validate=signing_secret)
+    secret = fields.String(validate=validate.Length(1, SECRET_MAX))
+    hook_secret = fields.String(validate=validate.Length(1, SECRET_MAX))
     credentials = fields.Nested(servicenow_settings.Credentials)
 
 
+_OTHERS = {
+    "push": (*servicenow_settings.OWN, *described.OWN),
+    SERVICENOW: (*PUSH_ONLY, *described.OWN),
+    REST: (*PUSH_ONLY, *(n for n in servicenow_settings.OWN if n != "poll_seconds")),
+}
+_OTHER_SECRETS = {
+    "push": ("credentials", "hook_secret"),
+    SERVICENOW: ("secret", "hook_secret"),
+    REST: ("credentials",),
+}
+
+
 def _settings(posted: dict[str, Any]) -> dict[str, Any]:
-    """Those of the connector, defaults filled in. Raises ValidationError for others."""
+    """Those of the connector, defaults filled in. Raises ValidationError for others,
+    and DefinitionRefused."""
     settings: dict[str, Any] = posted["settings"]
-    is_instance = posted["connector"] == SERVICENOW
-    others = PUSH_ONLY if is_instance else servicenow_settings.OWN
-    wrong = {
-        name: [f"a {posted['connector']} system has no such setting"]
-        for name in others
+    kind = posted["connector"]
+    if wrong := {
+        name: [f"a {kind} system has no such setting"]
+        for name in _OTHERS[kind]
         if name in settings
-    }
-    if wrong:
+    }:
         raise ValidationError({"settings": wrong})
-    key = "secret" if is_instance else "credentials"
-    if key in posted:
-        raise ValidationError({key: [f"a {posted['connector']} system has none"]})
-    if is_instance:
+    for key in _OTHER_SECRETS[kind]:
+        if key in posted:
+            raise ValidationError({key: [f"a {kind} system has none"]})
+    if kind == SERVICENOW:
         return servicenow_settings.checked(settings)
+    if kind == REST:
+        return described.described_settings(settings)
     return {"dedupe": True, "conditional_write": True, "read_back": True} | settings
 
 
@@ -188,7 +211,7 @@ class Systems:
             raise ConnectorFixed(f"{name} is a {known.connector} system")
         settings = _settings(posted)
         settings.setdefault("secrets", known.settings["secrets"] if known else [name])
-        generated = self._keep_secret(who.domain, settings, posted)
+        generated = self._keep_secret(who.domain, name, settings, posted)
         if known is None:
             system, _ = self._application.register_system(
                 who.domain,
@@ -209,10 +232,12 @@ class Systems:
         return self._answer(changed, secret=generated)
 
     def _keep_secret(
-        self, domain: str, settings: dict[str, Any], posted: dict[str, Any]
+        self, domain: str, system: str, settings: dict[str, Any], posted: dict[str, Any]
     ) -> str | None:
-        """What is given, or a new one, which is answered."""
+        """What is given, or for a push system a new one, which is answered."""
         name = settings["secrets"][0]
+        if hook_secret := posted.get("hook_secret"):
+            self._secrets.keep(domain, hook_name(system), hook_secret)
         if posted["connector"] == SERVICENOW:
             live = self._secrets.live(domain, [name])
             given = posted.get("credentials")
@@ -223,9 +248,11 @@ class Systems:
                 self._secrets.keep(domain, name, value)
             return None
         if given := posted.get("secret"):
+            if posted["connector"] != REST:
+                signing_secret(given)
             self._secrets.keep(domain, name, given)
             return None
-        return self._secrets.make(domain, name)
+        return None if posted["connector"] == REST else self._secrets.make(domain, name)
 
     @route(
         "POST",

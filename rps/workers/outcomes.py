@@ -47,10 +47,8 @@ def recorded(
     """The events of one attempt. `reading` is the record, where it had moved."""
     match outcome:
         case Delivered():
-            return [
-                noted.transmitted(scene, write, outcome.exchange),
-                *acknowledged(scene, write, outcome, "answer"),
-            ]
+            sent = noted.transmitted(scene, write, outcome.exchange)
+            return [sent, *_delivered(scene, write, outcome)]
         case Received() | Postponed() | Elsewhere():
             return between_nodes.recorded(scene, write, outcome)
         case Moved(detail):
@@ -80,6 +78,13 @@ def recorded(
             ]
         case _:
             assert_never(outcome)
+
+
+def _delivered(scene: Scene, write: Write, outcome: Delivered) -> list[Event]:
+    """Told by the answer; or by reading the record after it."""
+    if outcome.record is None:
+        return acknowledged(scene, write, outcome, "answer")
+    return found(scene, write, Found(outcome.record, outcome.exchange))
 
 
 def acknowledged(

@@ -22,6 +22,7 @@ import orjson
 from rps.application.blobs import BlobContradicted, BlobTaken
 from rps.application.captured import Poster
 from rps.application.connections import ConnectorUnknown
+from rps.application.polled import UNKNOWN_CONTENT, change_of, is_refused
 from rps.application.remote_parts import RemoteFiles
 from rps.connectors.signature import SecretUnusable
 from rps.domain.delivery import (
@@ -37,7 +38,6 @@ from rps.domain.remote_system import RemoteSystemDisabled
 from rps.log.append import ChangeIdReused
 from rps.projections.poll_questions import PollQuestions
 from rps.workers.breaker import Breakers
-from rps.workers.polled import UNKNOWN_CONTENT, change_of, is_refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -29,6 +29,7 @@ from rps.projections.views import followed_views
 from rps.workers.deliverer import Deliverer
 from rps.workers.fetcher import Fetcher
 from rps.workers.herald import Herald
+from rps.workers.hints import Asking, Hints
 from rps.workers.inquirer import Inquirer
 from rps.workers.lanes import Heartbeat
 from rps.workers.notifier import Notifier
@@ -181,15 +182,18 @@ def _fetcher(means: _Means) -> tuple[Works, Heartbeat | None]:
 
 
 def _poller(means: _Means) -> tuple[Works, Heartbeat | None]:
+    connect = means.connect
     poller = Poller(
         means.application,
-        means.connect,
+        connect,
         clock,
         breaker_seconds=means.config.breaker_seconds,
         due=means.wake.nudge,
     )
-    means.stack.callback(poller.close)
-    return poller, means.stack.enter_context(Heartbeat(poller))
+    hints = Hints(means.application, connect, clock, means.wake.nudge)
+    asking = Asking(poller, hints)
+    means.stack.callback(asking.close)
+    return asking, means.stack.enter_context(Heartbeat(asking))
 
 
 def _sweeper(means: _Means) -> tuple[Works, Heartbeat | None]:

@@ -11,7 +11,13 @@ from rps.domain.advice import advise
 from rps.domain.beside_scan import compare, contradictions
 from rps.domain.delivery import Capabilities
 from rps.domain.document import parse
-from rps.domain.node_scan import Standing, SystemFacts, Waiting, look_round
+from rps.domain.node_scan import (
+    Standing,
+    SystemFacts,
+    TableFacts,
+    Waiting,
+    look_round,
+)
 from rps.domain.problem import Findings
 
 if TYPE_CHECKING:
@@ -264,6 +270,22 @@ def test_a_definition_is_warned_of_a_system_that_takes_no_part(
     code: str, facts: dict[str, Any]
 ) -> None:
     assert looked(said(), systems=with_acme(**facts)) == [(code, SYSTEM)]
+
+
+def test_a_definition_is_warned_of_names_that_a_description_does_not_have() -> None:
+    member = said().members["acme"]
+    fields = frozenset(each.field for each in member.fields.values())
+    journals = frozenset(each.journal for each in member.journals.values())
+    cases = [
+        ({member.table: TableFacts(fields, journals)}, set()),
+        ({member.table: TableFacts(None, journals)}, set()),
+        ({"other": TableFacts(fields, journals)}, {"described-table"}),
+        ({member.table: TableFacts(frozenset(), journals)}, {"described-field"}),
+        ({member.table: TableFacts(fields, frozenset())}, {"described-journal"}),
+    ]
+    for tables, codes in cases:
+        told_of = looked(said(), systems=with_acme(tables=tables))
+        assert {code for code, _ in told_of} == codes
 
 
 def test_a_definition_is_warned_of_a_system_nobody_registered() -> None:

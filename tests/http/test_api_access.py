@@ -106,8 +106,9 @@ SIGNED = {
     "POST /v1/nodes/{peer}/settled",
     "POST /v1/nodes/{peer}/secret",
     "POST /v1/nodes/{peer}/accept",
+    "POST /v1/hooks/{system}",
 }
-"""Who asks these proves by a signature which linked node it is."""
+"""Who asks these proves by a signature which linked node or system it is."""
 
 _ARGUMENT = re.compile(r"<(?:[^<>]*:)?([a-z_]+)>")
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-import urllib3
 from processes import HTTP, SECRET, Running, a_moment, free_port
 
 from rps.cli.demo.desk import Desk
@@ -86,16 +82,6 @@ class Company(Running):
         self.start_sandbox("desk", port, *report, secret=SECRET)
         self.desk = Desk("desk", f"http://127.0.0.1:{port}", "ticket")
 
-    def rps(self, *arguments: str) -> str:
-        """Run a command as its operator would; what it prints."""
-        return subprocess.run(
-            [sys.executable, "-m", "rps", *arguments],
-            env={**os.environ, **self.environ},
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        ).stdout
-
     def invites(self, other: Company) -> None:
         """Link: we decide."""
         token = self.rps(
@@ -108,7 +94,7 @@ class Company(Running):
         self.application.apply_definition(document, "test", clock())
 
     def await_api(self) -> None:
-        while not _answers(f"{self.url}/readyz") or not self.desk.answers():
+        while not self.answers() or not self.desk.answers():
             a_moment()
 
     # --- what there is ------------------------------------------------------------
@@ -158,10 +144,3 @@ def wait_until_quiet(companies: list[Company]) -> None:
         before, heads = heads, [c.application.recorder.head()[0] for c in companies]
         if heads == before:
             return
-
-
-def _answers(url: str) -> bool:
-    try:
-        return HTTP.request("GET", url, timeout=5.0).status == 200
-    except urllib3.exceptions.HTTPError:
-        return False

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "log"))
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from rps.postgres import EmbeddedServer
 
@@ -30,6 +31,14 @@ def hubs(server: EmbeddedServer, template: str) -> Iterator[dict[str, Hub]]:
             database = stack.enter_context(_database(server, template))
             stack.callback(Hub(name, database, made).close)
         yield made
+
+
+@pytest.fixture
+def new_database(
+    server: EmbeddedServer, template: str
+) -> Callable[[], AbstractContextManager[str]]:
+    """Opens another database; it is gone when it is left."""
+    return lambda: _database(server, template)
 
 
 @pytest.fixture

@@ -133,6 +133,24 @@ class Running:
         )
         return token
 
+    def rps(self, *arguments: str) -> str:
+        """Run a command as its operator would; what it prints."""
+        return subprocess.run(
+            [sys.executable, "-m", "rps", *arguments],
+            env={**os.environ, **self.environ},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout
+
+    def answers(self) -> bool:
+        """Whether its API does."""
+        try:
+            url = f"{self.url}/readyz"
+            return bool(HTTP.request("GET", url, timeout=5.0).status == 200)
+        except urllib3.exceptions.HTTPError:
+            return False
+
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.database) as connection:
             return connection.execute(sql).fetchall()

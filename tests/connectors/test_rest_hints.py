@@ -1,0 +1,163 @@
+"""Records that a webhook told of are read soon, with their comments, and taken in."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from plain_desk import TOKEN, PlainDesk, serving
+
+from rps.application import RemoteProcessSync
+from rps.application.connections import Connections
+from rps.connectors.rest import presets
+from rps.connectors.transport import Transport
+from rps.projections.hint_questions import HintQuestions
+from rps.workers.hints import ATTEMPTS_MAX, Hints
+from rps.workers.worker import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
+MEMBERS: dict[str, Any] = {
+    "desk": {
+        "table": "ticket",
+        "fields": {"title": "title"},
+        "journals": {"comments": "comments"},
+    },
+    "acme": {
+        "table": "incident",
+        "fields": {"title": "short_description"},
+        "journals": {"comments": "comments"},
+    },
+}
+
+
+class Reading:
+    """A node that shares the tickets of a desk, and reads those that it is told of."""
+
+    def __init__(self, database: str, desk: PlainDesk, url: str) -> None:
+        self.desk = desk
+        self.application = RemoteProcessSync(database, connections=4)
+        self.database = database
+        with psycopg.connect(database) as conn:
+            conn.execute("INSERT INTO secrets VALUES ('top', 'desk', %s)", (TOKEN,))
+        now = clock()
+        self.application.ensure_domain("top", "", "test", now)
+        described, _ = presets.read_text(presets.text("generic"))
+        settings = {"url": url, "secrets": ["desk"], "described": described, "set": {}}
+        for name, kind, of in (
+            ("desk", "rest", settings),
+            ("acme", "push", {"url": url, "secrets": ["desk"]}),
+        ):
+            system, _ = self.application.register_system(
+                *("top", name, kind, "", of, "test", now)
+            )
+            self.application.activate_system(system.id, "test", now)
+        document = {
+            "process_event": "ticket.shared",
+            "fields": {"title": {"type": "text"}},
+            "journals": {"comments": {"visibility": "public"}},
+            "members": MEMBERS,
+        }
+        self.application.apply_definition(document, "test", now)
+        self.application.configuration.refresh()
+        self.transport = Transport(LOOPBACK)
+        connections = Connections(
+            *(self.application.datastore, self.transport),
+            self.application.configuration,
+        )
+        self._connect = connections.connect
+        self.questions = HintQuestions(self.application.datastore)
+
+    def told_of(self, record_id: str) -> None:
+        self.questions.note("top", "desk", "ticket", record_id)
+
+    def read(self) -> int:
+        """All that is due, to its end."""
+        hints = Hints(self.application, self._connect, clock)
+        begun = hints.work()
+        hints._threads.shutdown()
+        return begun
+
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.database) as conn:
+            return conn.execute(sql).fetchall()
+
+    def captured(self) -> list[dict[str, Any]]:
+        sql = (
+            "SELECT convert_from(state, 'UTF8')::jsonb FROM rps_events"
+            " WHERE topic = 'change.captured' ORDER BY notification_id"
+        )
+        return [row[0] for row in self.ask(sql)]
+
+    def close(self) -> None:
+        self.transport.close()
+        self.application.close()
+
+
+@pytest.fixture
+def reading(database: str) -> Iterator[Reading]:
+    desk = PlainDesk()
+    with serving(desk) as url:
+        made = Reading(database, desk, url)
+        yield made
+        made.close()
+
+
+def test_a_record_that_a_hook_told_of_is_read_with_its_comments(
+    reading: Reading,
+) -> None:
+    reading.desk._created({"title": "Printer"})
+    comment = {"id": 9, "text": "Smoke", "author": "Dee", "at": clock().isoformat()}
+    reading.desk.comments[1].append(comment)
+    reading.told_of("1")
+    assert reading.read() == 1
+    [change] = reading.captured()
+    assert change["fields"] == {"title": "Printer"}
+    assert [(e["id"], e["text"]) for e in change["entries"]] == [("9", "Smoke")]
+    assert reading.ask("SELECT count(*) FROM hints") == [(0,)]
+
+
+def test_the_same_told_twice_is_taken_once(reading: Reading) -> None:
+    reading.desk._created({"title": "Printer"})
+    for _ in range(2):
+        reading.told_of("1")
+        reading.read()
+    assert len(reading.captured()) == 1
+
+
+def test_a_hook_that_comes_while_its_record_is_read_asks_for_it_again(
+    reading: Reading,
+) -> None:
+    reading.told_of("1")
+    [hint] = reading.questions.take([("top", "desk")], 5, 60.0)
+    assert reading.questions.take([("top", "desk")], 5, 60.0) == []
+    reading.told_of("1")
+    reading.questions.done(hint)
+    assert len(reading.questions.take([("top", "desk")], 5, 60.0)) == 1
+
+
+def test_a_system_that_does_not_answer_is_asked_later_and_not_for_ever(
+    reading: Reading,
+) -> None:
+    reading.desk._created({"title": "Printer"})
+    reading.desk.said = lambda *_: (503, None)  # type: ignore[method-assign]
+    reading.told_of("1")
+    reading.read()
+    [(attempts, waits)] = reading.ask("SELECT attempts, due_at > now() FROM hints")
+    assert (attempts, waits) == (1, True)
+    reading.ask(
+        f"UPDATE hints SET attempts = {ATTEMPTS_MAX}, due_at = now() RETURNING 1"
+    )
+    reading.read()
+    assert reading.ask("SELECT count(*) FROM hints") == [(0,)]
+
+
+def test_a_record_that_is_not_there_is_let_go(reading: Reading) -> None:
+    reading.told_of("404")
+    reading.read()
+    assert reading.captured() == []
+    assert reading.ask("SELECT count(*) FROM hints") == [(0,)]
