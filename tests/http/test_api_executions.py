@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 from api_node import change_of
-from trying import OTHER, WHAT_IF, checked, definition_id
+from trying import OTHER, WHAT_IF, checked, linked
 
 from rps.domain import events
 
@@ -60,17 +60,7 @@ def test_a_messages_execution_tells_all_of_it(sharing: Node) -> None:
 
 def test_a_message_that_no_change_made_tells_who_did(sharing: Node) -> None:
     key = sharing.shared()
-    sharing.tell(
-        key,
-        events.CorrelationLinked,
-        definition=definition_id(sharing),
-        member="globex",
-        system="globex",
-        table="ticket",
-        record_id="T1",
-        record_revision=None,
-    )
-    sharing.acknowledge(key)
+    linked(sharing, key)
     at = f"/v1/correlations/{key}/members/globex"
     assert sharing.call("POST", f"{at}/unlink", {"reason": "a while"}).status == 200
     changed = {"short_description": "Scanner"}
@@ -132,17 +122,7 @@ def test_a_change_that_was_moved_is_followed_to_where_it_was_judged(
     }
     early |= {"operation": "update", "fields": {"summary": "Plotter"}}
     receipt = sharing.call("POST", "/v1/changes", early).json
-    sharing.tell(
-        own,
-        events.CorrelationLinked,
-        definition=definition_id(sharing),
-        member="globex",
-        system="globex",
-        table="ticket",
-        record_id="T1",
-        record_revision=None,
-    )
-    sharing.acknowledge(own)
+    linked(sharing, own)
     sharing.receive()
     (where,) = receipt["correlations"]
     assert where["correlation_id"] != str(own)

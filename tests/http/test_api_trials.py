@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 from api_node import DOCUMENT, change_of
-from trying import CONDITION, DRY_RUN, OTHER, WHAT_IF, checked, definition_id
-
-from rps.domain import events
+from trying import CONDITION, DRY_RUN, OTHER, WHAT_IF, checked, linked
 
 if TYPE_CHECKING:
     from api_node import Node
@@ -42,17 +40,7 @@ def test_a_dry_run_is_judged_beside_the_record_as_it_is(
     sharing: Node, wire: Wire
 ) -> None:
     key = sharing.shared()
-    sharing.tell(
-        key,
-        events.CorrelationLinked,
-        definition=definition_id(sharing),
-        member="globex",
-        system="globex",
-        table="ticket",
-        record_id="T1",
-        record_revision=None,
-    )
-    sharing.acknowledge(key)
+    linked(sharing, key)
     change = change_of(operation="update", fields={"short_description": "Scanner"})
 
     found = sharing.call("POST", DRY_RUN, {"change": change}).json

@@ -11,9 +11,12 @@ from jsonschema import Draft202012Validator
 from rps.connectors.push import PushConnector
 from rps.connectors.signature import new_secret
 from rps.connectors.transport import Answer, NotSent
+from rps.domain import events
 from rps.domain.delivery import Capabilities
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from api_node import Answered, Node
 
     from rps.connectors.transport import Request
@@ -87,3 +90,18 @@ def checked(node: Node, name: str, answered: Answered) -> Any:
 
 def definition_id(node: Node) -> str:
     return str(next(iter(node.application.configuration.current.revisions)))
+
+
+def linked(node: Node, key: UUID) -> None:
+    """At globex the record is T1, and it has taken the first message."""
+    node.tell(
+        key,
+        events.CorrelationLinked,
+        definition=definition_id(node),
+        member="globex",
+        system="globex",
+        table="ticket",
+        record_id="T1",
+        record_revision=None,
+    )
+    node.acknowledge(key)
