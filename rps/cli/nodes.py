@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from rps.application.neighbours import Invitation, Neighbours, known_to
+from rps.application.invitation import Invitation
+from rps.application.neighbours import Neighbours, known_to
 from rps.application.secret_store import SecretStore
 from rps.cli.session import open_session
 from rps.cli.terminal import (

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rps.domain.oscillation import oscillates
-from rps.domain.state import DELETED, Link, Pending, Shared, Stamp, newer
+from rps.domain.state import DELETED, Link, Shared, Stamp, newer
 from rps.domain.text_merge import merged_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from rps.domain.agreement import SharedField
+    from rps.domain.pending import Pending
 
 TEXT_LENGTH_MAX = 100_000
 """Characters of a text put together of two."""

@@ -20,7 +20,6 @@ from rps.domain.remote_system import ConnectorFixed, RemoteSystem
 from rps.http import described, servicenow_settings
 from rps.http.access import principal
 from rps.http.answers import answer, of
-from rps.http.errors import CheckFailed
 from rps.http.inputs import (
     REASON_MAX,
     Flag,
@@ -32,6 +31,7 @@ from rps.http.inputs import (
     precondition,
     query,
 )
+from rps.http.refusals import CheckFailed
 from rps.http.routes import CONFIGURERS, OPERATORS, READERS, allowed, route
 from rps.http.servicenow_settings import ServiceNowSettings
 from rps.projections.system_questions import SystemQuestions

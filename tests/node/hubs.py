@@ -19,7 +19,8 @@ from psycopg.rows import tuple_row
 from rps.application import RemoteProcessSync
 from rps.application.captured import Poster
 from rps.application.channels import Channels
-from rps.application.neighbours import Invitation, Neighbours
+from rps.application.invitation import Invitation
+from rps.application.neighbours import Neighbours
 from rps.application.operations import Operations
 from rps.application.secret_store import SecretStore
 from rps.config import Config
