@@ -8,7 +8,7 @@ request by which an invitation is accepted. No name of a system holds a tab.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 import orjson
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rps.application.configuration import Configuration
     from rps.application.operations import Operations
     from rps.application.secret_store import SecretStore
-    from rps.connectors.push import Wire
+    from rps.connectors.push import Wire as Line
 
 INVITED_SECONDS = 7 * 24 * 3600.0
 BEFORE_SECONDS = 24 * 3600.0
@@ -41,6 +41,12 @@ _REFUSED = "answered 401"
 _UNSIGNED = (
     " An invitation serves once, for seven days, and the newest only: ask for another."
 )
+
+
+class Wire(Protocol):
+    """What of the transport is needed."""
+
+    def trusting(self, authorities: str) -> Line: ...
 
 
 class NotANode(LookupError):
@@ -67,9 +73,11 @@ class Neighbours:
         called: str,
         actor: str,
         now: datetime,
+        ca: str = "",
     ) -> str:
         """The token for whoever is to be NAME here and calls us `called`; we shall
-        decide where both changed a field. Raises InvitationRefused."""
+        decide where both changed a field. `ca`: whom we trust to vouch for it (PEM).
+        Raises InvitationRefused."""
         known = self._application.find(RemoteSystem, RemoteSystem.id_of(domain, name))
         if known is not None and known.connector != NODE:
             raise InvitationRefused(
@@ -81,6 +89,7 @@ class Neighbours:
                 f" rps system moved {name}"
             )
         system = known or self._register(domain, name, "", actor, now, decides=True)
+        system = self._trusting(system, ca, actor, now)
         key = self._secrets.new()
         self._secrets.keep(domain, f"{name}\tinvited", key)
         return Invitation(_address_for(system, base_url), key, called).token()
@@ -94,10 +103,11 @@ class Neighbours:
         transport: Wire,
         actor: str,
         now: datetime,
+        ca: str = "",
     ) -> tuple[RemoteSystem, str]:
         """Link with the node that invited; and why it does not reach us, else "". Said
-        again after an answer that was lost, or with another `base_url`, it comes to the
-        same. Raises InvitationRefused, PeerUnanswered."""
+        again after an answer that was lost, or with another `base_url` or `ca`, it
+        comes to the same. Raises InvitationRefused, PeerUnanswered."""
         key = RemoteSystem.id_of(domain, name)
         known = self._application.find(RemoteSystem, key)
         if known is not None and known.settings.get("url") != invitation.url:
@@ -109,16 +119,20 @@ class Neighbours:
             is_it = (other.domain, other.settings.get("url")) == there
             if is_it and other.name != name:
                 raise InvitationRefused(f"that node is {other.name} here already")
-        if known is not None and self._secrets.live(domain, [name]):
-            return known, self.moved(known, base_url, transport)
         system = known or self._register(
             domain, name, invitation.url, actor, now, decides=False
         )
+        system = self._trusting(system, ca, actor, now)
+        if known is not None and self._secrets.live(domain, [name]):
+            return system, self.moved(system, base_url, transport)
         theirs = f"{name}\tin"
         self._secrets.make(domain, theirs)
         (secret,) = self._secrets.live(domain, [theirs])
         connector = NodeConnector(
-            transport, url=invitation.url, secrets=[invitation.key], decides=False
+            transport.trusting(system.settings.get("ca", "")),
+            url=invitation.url,
+            secrets=[invitation.key],
+            decides=False,
         )
         say = self.standing(system) | {
             "url": _address_for(system, base_url),
@@ -191,6 +205,15 @@ class Neighbours:
             domain, name, NODE, "", settings, actor, now
         )[0]
 
+    def _trusting(
+        self, system: RemoteSystem, ca: str, actor: str, now: datetime
+    ) -> RemoteSystem:
+        if not ca:
+            return system
+        return self._application.change(
+            RemoteSystem, system.id, lambda each: each.trust(ca, actor, now)
+        )
+
     # --- who is it ----------------------------------------------------------------
 
     def invited(
@@ -255,7 +278,7 @@ class Neighbours:
 
     def connector(self, system: RemoteSystem, transport: Wire) -> NodeConnector:
         return NodeConnector(
-            transport,
+            transport.trusting(system.settings.get("ca", "")),
             url=system.settings["url"],
             secrets=self._secrets.live(system.domain, system.settings["secrets"]),
             decides=system.settings["decides"],
