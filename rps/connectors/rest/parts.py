@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from rps.connectors.rest import records
 from rps.connectors.rest.answers import Heard
+from rps.connectors.rest.reader import Files
 from rps.domain.delivery import Missing, Refused
 from rps.domain.entries import digest
 
 if TYPE_CHECKING:
     from rps.connectors.rest.answers import Trouble
+    from rps.connectors.rest.contents import Contents
     from rps.connectors.rest.description import Comments, Description
     from rps.connectors.rest.reader import Item, Reader, Unread
     from rps.connectors.rest.records import Seen
@@ -28,11 +30,16 @@ _SKEW = timedelta(minutes=5)
 
 class PartWriter:
     def __init__(
-        self, description: Description, sender: Sender, reader: Reader
+        self,
+        description: Description,
+        sender: Sender,
+        reader: Reader,
+        contents: Contents,
     ) -> None:
         self._description = description
         self._sender = sender
         self._reader = reader
+        self._contents = contents
 
     def looked(self, work: Work) -> Trouble | None:
         """Where a part may be there already, from a try that was not finished."""
@@ -61,10 +68,12 @@ class PartWriter:
             if same is not None:
                 left.remove(same)
                 parts.entries.add(entry.id)
-        files = self._reader.attachments(write.table, seen) if write.attachments else []
-        if not isinstance(files, list):
+        if not write.attachments:
+            return None
+        files = self._reader.attachments(write.table, seen)
+        if not isinstance(files, Files):
             return files
-        names = {(item.shown["name"], item.shown.get("size")) for item in files}
+        names = {(item.shown["name"], item.shown.get("size")) for item in files.items}
         for file in write.attachments:
             if {(file.name, file.size), (file.name, None)} & names:
                 parts.files.add(file.id)
@@ -150,7 +159,7 @@ class PartWriter:
             work.context["file"] = {"remote_id": file.id, "name": file.name}
             came = self._sender.run(work, files.remove, of_record=True)
             return None if isinstance(came, Heard | Missing | None) else came
-        content = self._reader.content(file.sha256, UPLOAD_BYTES_MAX)
+        content = self._contents.bytes_of(file.sha256, UPLOAD_BYTES_MAX)
         if content is None:
             return Refused(
                 f"the bytes of {file.name} are not here, or more than"
@@ -168,7 +177,7 @@ class PartWriter:
         made = work.context["kept"].get("file_id")
         if made is not None:
             key = (work.write.table, work.record_id, str(made))
-            self._reader.knows(*key, file)
+            self._contents.knows(*key, file)
         return None if came is None or isinstance(came, Heard) else came
 
 

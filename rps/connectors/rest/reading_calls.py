@@ -79,11 +79,12 @@ class CallReader(TextReader):
         )
 
     def listing(self, at: Section) -> Listing:
-        at.only("items", "call", "each", "each_at", "changed")
+        at.only("items", "call", "each", "each_at", "changed", "whole")
         return Listing(
             self.expression(at, "items", required=True),
             self.optional(at, "call"),
             self.optional(at, "each"),
             self.expression(at, "each_at") or "@",
             self.expression(at, "changed"),
+            at.flag("whole", default=not at.has("call")),
         )

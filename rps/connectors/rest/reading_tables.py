@@ -24,6 +24,7 @@ class TableReader(CallReader):
         at.only(
             *("record", "read", "create", "update", "delete", "find", "found"),
             *("find_external", "read_found", "changes", "comments", "attachments"),
+            "missing_is_deleted",
         )
         if at.has("find") or at.has("find_external"):
             at.text("found", EXPRESSION)
@@ -35,6 +36,7 @@ class TableReader(CallReader):
             remove=self.write(at, "delete"),
             find=self.optional(at, "find"),
             found=self.expression(at, "found"),
+            missing_is_deleted=at.flag("missing_is_deleted", default=False),
             find_external=self.optional(at, "find_external"),
             read_found=at.flag("read_found", default=False),
             changes=self._changes(at.section("changes")) if at.has("changes") else None,

@@ -25,20 +25,27 @@ from rps.domain.delivery import Delivered, Missing, Moved, Refused, Uncertain
 if TYPE_CHECKING:
     from rps.connectors.rest.answers import Trouble
     from rps.connectors.rest.calls import Calls
+    from rps.connectors.rest.contents import Contents
     from rps.connectors.rest.description import Description, Table
     from rps.connectors.rest.reader import Reader
     from rps.domain.delivery import Outcome, Preview, Settlement, Snapshot, Write
 
 
 class Writer:
-    def __init__(self, description: Description, calls: Calls, reader: Reader) -> None:
+    def __init__(
+        self,
+        description: Description,
+        calls: Calls,
+        reader: Reader,
+        contents: Contents,
+    ) -> None:
         self._description = description
         self._calls = calls
         self._reader = reader
         self._unfinished = Unfinished()
         sender = Sender(calls, reader)
         self._fields = FieldWriter(description, sender, reader)
-        self._parts = PartWriter(description, sender, reader)
+        self._parts = PartWriter(description, sender, reader, contents)
         self._settler = Settler(description, reader, self._parts, self._unfinished)
 
     def settle(self, write: Write) -> Settlement:
