@@ -49,13 +49,7 @@ class RemovedFiles:
             return listed
         if not isinstance(listed, Mapping):
             return shown  # nobody can say what is not there
-        names = set(listed.values())
-        gone: list[dict[str, Any]] = [
-            {"id": file_id, "name": name, "deleted": True}
-            for file_id, name in held.items()
-            # Under another id it may be the content that replaced it.
-            if file_id not in listed and name not in names
-        ]
+        gone = removed(missing(held, listed))
         return replace(shown, attachments=(*shown.attachments, *gone))
 
     def _held(self, system: RemoteSystem, table: str, record_id: str) -> dict[str, str]:
@@ -70,6 +64,22 @@ class RemovedFiles:
             if found is not None:
                 held |= held_files(found, member)
         return held
+
+
+def missing(held: Mapping[str, str], listed: Mapping[str, str]) -> dict[str, str]:
+    """Those that are not listed: names by id. What is listed by the same name under
+    another id may be the content that replaced it."""
+    names = set(listed.values())
+    return {
+        file_id: name
+        for file_id, name in held.items()
+        if file_id not in listed and name not in names
+    }
+
+
+def removed(gone: Mapping[str, str]) -> list[dict[str, Any]]:
+    """As a posted change tells of them."""
+    return [{"id": key, "name": name, "deleted": True} for key, name in gone.items()]
 
 
 def held_files(correlation: Correlation, member: str) -> dict[str, str]:
