@@ -85,7 +85,9 @@ class Contents:
         files = self._description.tables[name].files
         if files is None:
             return None
-        context = self._calls.context(table=name, record_id=record_id, id=item.id)
+        context = self._calls.context(
+            table=name, record_id=record_id, id=item.id, of=item.of
+        )
         said = self._calls.stream(files.content, context)
         if isinstance(said, Refused | Unavailable | Missing | Moved | Uncertain):
             return unread(said)

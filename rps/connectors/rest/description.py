@@ -115,13 +115,15 @@ class Record:
 @dataclass(frozen=True, slots=True)
 class Listing:
     """Items in an answer of `call`, or in the record itself. `each` asks for one of
-    them; `changed` is when it changed. `whole`: what is not listed is not there."""
+    them; `changed` is when it changed. `within`: the items are those in this list of
+    each, which is their `of`. `whole`: what is not listed is not there."""
 
     items: str
     call: Call | None = None
     each: Call | None = None
     each_at: str = "@"
     changed: str = ""
+    within: str = ""
     whole: bool = False
 
 

@@ -42,12 +42,14 @@ ITEMS_MAX = 200
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A comment or file of a record. `ours`: our own id, where it is marked with it."""
+    """A comment or file of a record. `ours`: our own id, where it is marked with it;
+    `of`: what it was listed within."""
 
     id: str
     ours: str
     shown: Mapping[str, Any]
     is_own: bool = False
+    of: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +254,9 @@ class Reader:
                 return unread(came)
             source = came.document
         listed = template.picked(listing.items, source)
-        return listed if isinstance(listed, list) else None
+        if not isinstance(listed, list):
+            return None
+        return _inside(listing.within, listed) if listing.within else listed
 
     def _told(
         self, listing: Listing, context: dict[str, Any], listed: list[Any], since: str
@@ -281,6 +285,16 @@ class Reader:
                 return unread(came)
             found.append(template.picked(listing.each_at, came.document))
         return found
+
+
+def _inside(path: str, listed: list[Any]) -> list[Any]:
+    """The objects in a list of each, which know what they are of."""
+    return [
+        {**child, "of": each}
+        for each in listed
+        for child in template.picked(path, each) or ()
+        if isinstance(child, dict)
+    ]
 
 
 def _key(raw: Any) -> str:
@@ -313,7 +327,7 @@ def _file(files: Described, raw: Any) -> Item | None:
         size = int(size)
     if isinstance(size, int):
         shown["size"] = size
-    return Item(known, "", shown)
+    return Item(known, "", shown, of=template.picked("of", raw))
 
 
 ANY_TYPE = "application/octet-stream"

@@ -79,12 +79,13 @@ class CallReader(TextReader):
         )
 
     def listing(self, at: Section) -> Listing:
-        at.only("items", "call", "each", "each_at", "changed", "whole")
+        at.only("items", "call", "each", "each_at", "changed", "within", "whole")
         return Listing(
             self.expression(at, "items", required=True),
             self.optional(at, "call"),
             self.optional(at, "each"),
             self.expression(at, "each_at") or "@",
             self.expression(at, "changed"),
+            self.expression(at, "within"),
             at.flag("whole", default=not at.has("call")),
         )

@@ -26,7 +26,7 @@ ROOTS = frozenset(
         *("record_id", "external_id", "delivery_id", "revision", "table", "fields"),
         *("values", "entry", "journal", "file", "kept", "setting", "origin"),
         *("since", "page", "next", "offset", "limit", "by", "value", "id"),
-        "correlation_id",
+        *("correlation_id", "of"),
     )
 )
 DEPTH_MAX = 12
