@@ -95,22 +95,23 @@ class Connections:
 
     def _make(self, system: RemoteSystem, secrets: list[str]) -> Connector:
         settings = system.settings
+        transport = self._transport.trusting(settings.get("ca", ""))
         if system.connector == NODE:
             return NodeConnector(
-                self._transport,
+                transport,
                 url=settings["url"],
                 secrets=secrets,
                 decides=settings["decides"],
                 batch=settings["batch"],
             )
         if system.connector == REST:
-            return self._described(system, secrets)
+            return self._described(system, secrets, transport)
         if system.connector == SERVICENOW:
-            return self._servicenow(system, secrets)
+            return self._servicenow(system, secrets, transport)
         if system.connector != "push":
             raise ConnectorUnknown(system.connector)
         return PushConnector(
-            self._transport,
+            transport,
             url=settings["url"],
             secrets=secrets,
             capabilities=Capabilities(
@@ -122,7 +123,9 @@ class Connections:
             ),
         )
 
-    def _described(self, system: RemoteSystem, secrets: list[str]) -> Connector:
+    def _described(
+        self, system: RemoteSystem, secrets: list[str], transport: Transport
+    ) -> Connector:
         """Raises ConnectorUnknown where this version does not read its description."""
         settings = system.settings
         try:
@@ -134,15 +137,15 @@ class Connections:
             description, settings["url"], chosen_settings, secrets[0] if secrets else ""
         )
         files = Blobs(self._datastore).of(system.domain)
-        return RestConnector(self._transport, placed, files)
+        return RestConnector(transport, placed, files)
 
     def _servicenow(
-        self, system: RemoteSystem, secrets: list[str]
+        self, system: RemoteSystem, secrets: list[str], transport: Transport
     ) -> ServiceNowConnector:
         of = (self._datastore, system.domain, system.name)
         per_hour = system.settings.get("requests_per_hour")
         return ServiceNowConnector(
-            self._transport,
+            transport,
             settings=system.settings,
             secrets=secrets,
             uses=lambda table: self._uses(system.domain, system.name, table),
