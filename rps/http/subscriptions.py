@@ -119,6 +119,7 @@ class SubscriptionRoutes:
         "PUT",
         "/subscriptions/<name>",
         "Make or change one; a generated signing secret is shown in this answer only",
+        or_status=201,
         body=Subscribing(),
         answer="Subscription",
         headers=("If-Match", "If-None-Match"),

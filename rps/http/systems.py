@@ -89,6 +89,7 @@ class Systems:
         "PUT",
         "/systems/<name>",
         "Register or change a system; a generated secret is shown in this answer only",
+        or_status=201,
         body=System(),
         answer="System",
         headers=("If-Match", "If-None-Match"),
