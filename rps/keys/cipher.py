@@ -1,0 +1,128 @@
+"""Seals and opens what a domain keeps, under the domain's key.
+
+    cipher.encrypt("top/acme", "secrets", "sealed", "jira", b"...")
+
+Whatever is kept in a column of ours may be sealed like this; the row is named by what
+identifies it within its domain.
+"""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from psycopg.rows import tuple_row
+
+from rps.keys.envelope import Key, KeyTrouble, Unreadable, opened, sealed
+
+if TYPE_CHECKING:
+    from eventsourcing.postgres import PostgresDatastore
+
+    from rps.keys.key_source import Keyring
+
+FIND = "SELECT key_id, wrapped_by, wrapped FROM domain_keys WHERE domain = %b"
+KEEP = """
+INSERT INTO domain_keys (domain, key_id, wrapped_by, wrapped) VALUES (%b, %b, %b, %b)
+ON CONFLICT (domain) DO NOTHING
+"""
+ALL = "SELECT domain, key_id, wrapped_by, wrapped FROM domain_keys ORDER BY domain"
+# Only what it was unwrapped from: a second rotation beside this one changes nothing.
+REWRAP = """
+UPDATE domain_keys SET wrapped_by = %b, wrapped = %b
+WHERE domain = %b AND wrapped_by = %b RETURNING domain
+"""
+
+
+class Cipher:
+    """Domains' keys are unwrapped once a process and remembered: wrapping them anew
+    changes nothing for whoever has them."""
+
+    def __init__(self, datastore: PostgresDatastore, keyring: Keyring) -> None:
+        self._datastore = datastore
+        self.keyring = keyring
+        self._keys: dict[str, Key] = {}
+        self._lock = Lock()
+
+    def encrypt(
+        self, domain: str, table: str, column: str, row: str, plain: bytes
+    ) -> bytes:
+        """Raises KeyTrouble."""
+        key = self._key(domain)
+        return sealed(key, (table, column, row, domain), plain)
+
+    def decrypt(
+        self, domain: str, table: str, column: str, row: str, held: bytes
+    ) -> bytes:
+        """Raises KeyTrouble, and Unreadable where that is not what was sealed there."""
+        key = self._known(domain)
+        if key is None:
+            raise Unreadable(f"the domain {domain} has no key: it was deleted")
+        return opened(key, (table, column, row, domain), held)
+
+    def _key(self, domain: str) -> Key:
+        """Of the domain; made where it has none. Of two that make one, one is kept."""
+        if (known := self._known(domain)) is not None:
+            return known
+        self.keyring.refresh()
+        by, made = self.keyring.current(), Key.made()
+        self._run(KEEP, domain, made.id, by.id, wrapped(by, domain, made))
+        kept = self._known(domain)
+        if kept is None:
+            raise KeyTrouble(f"the key of {domain} was deleted as soon as it was made")
+        return kept
+
+    def _known(self, domain: str) -> Key | None:
+        with self._lock:
+            known = self._keys.get(domain)
+        if known is not None:
+            return known
+        for key_id, by, held in self._run(FIND, domain):
+            key = unwrapped(self.keyring.key(by), domain, key_id, held)
+            with self._lock:
+                self._keys[domain] = key
+            return key
+        return None
+
+    # --- the operator's keys --------------------------------------------------------
+
+    def check(self) -> None:
+        """Raises KeyTrouble where a domain's key does not open."""
+        for domain, key_id, by, held in self._run(ALL):
+            unwrapped(self.keyring.key(by), domain, key_id, held)
+
+    def uses(self) -> dict[bytes, int]:
+        """How many domains' keys each of the operator's keys wraps."""
+        counts: dict[bytes, int] = {}
+        for _, _, by, _ in self._run(ALL):
+            counts[by] = counts.get(by, 0) + 1
+        return counts
+
+    def rewrap(self) -> int:
+        """Wrap every domain's key under the current key, one by one: how many were not.
+        Stopped half way, it goes on where it was. Raises KeyTrouble."""
+        current, count = self.keyring.current(), 0
+        for domain, key_id, by, held in self._run(ALL):
+            if by != current.id:
+                key = unwrapped(self.keyring.key(by), domain, key_id, held)
+                again = wrapped(current, domain, key)
+                count += len(self._run(REWRAP, current.id, again, domain, by))
+        return count
+
+    def _run(self, sql: str, *params: Any) -> list[Any]:
+        with self._datastore.get_connection() as conn:
+            cursor = conn.cursor(row_factory=tuple_row, binary=True)
+            cursor.execute(sql, params)
+            return cursor.fetchall() if cursor.description else []
+
+
+def wrapped(by: Key, domain: str, key: Key) -> bytes:
+    return sealed(by, _place(domain, key.id), key.secret)
+
+
+def unwrapped(by: Key, domain: str, key_id: bytes, held: bytes) -> Key:
+    """Raises Unreadable."""
+    return Key(key_id, opened(by, _place(domain, key_id), held))
+
+
+def _place(domain: str, key_id: bytes) -> tuple[str, ...]:
+    return ("domain_keys", "wrapped", key_id.hex(), domain)
