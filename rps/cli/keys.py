@@ -127,6 +127,7 @@ def prepare_keys(application: RemoteProcessSync, *, first: bool = False) -> None
     and nothing was ever sealed. Raises KeyTrouble, having changed nothing."""
     cipher = application.cipher
     source = cipher.keyring.source
+    cipher.keyring.refresh()
     if first and isinstance(source, KeyFile) and not cipher.uses():
         made = source.add_first()
         cipher.keyring.refresh()
