@@ -2,13 +2,15 @@
 -- operator's (rps/keys). Plain ones stay readable until `rps keys encrypt`: processes of
 -- the version before do not read sealed ones. Before the code.
 
+-- The newest of a domain seals what is new; those before it open what there is.
 CREATE TABLE domain_keys (
-    domain text PRIMARY KEY,
+    domain text NOT NULL,
     key_id bytea NOT NULL CHECK (octet_length(key_id) = 8),
     -- the operator's key that `wrapped` is under
     wrapped_by bytea NOT NULL CHECK (octet_length(wrapped_by) = 8),
     wrapped bytea NOT NULL,
-    made_at timestamptz NOT NULL DEFAULT now()
+    made_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (domain, key_id)
 );
 
 ALTER TABLE secrets

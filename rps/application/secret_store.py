@@ -40,11 +40,12 @@ DROP = "DELETE FROM secrets WHERE domain = %b AND name = %b RETURNING name"
 TAKE = """
 DELETE FROM secrets WHERE domain = %b AND name = %b RETURNING name, value, sealed
 """
-PLAIN = "SELECT domain, name, value FROM secrets WHERE value IS NOT NULL"
+ALL = "SELECT domain, name, value, sealed FROM secrets ORDER BY domain, name"
 # As it was read: one that was changed meanwhile has been sealed by whoever changed it.
 SEAL = """
 UPDATE secrets SET value = NULL, sealed = %b
-WHERE domain = %b AND name = %b AND value = %b RETURNING name
+WHERE domain = %b AND name = %b AND (value, sealed) IS NOT DISTINCT FROM (%b, %b)
+RETURNING name
 """
 COUNT_PLAIN = "SELECT count(*) FROM secrets WHERE value IS NOT NULL"
 
@@ -102,30 +103,29 @@ class SecretStore:
                 value = self._opened(domain, *row)
                 _rows(cursor, KEEP, domain, new, self._sealed(domain, new, value))
 
-    # --- plain ones of before -------------------------------------------------------
+    # --- how they are kept -------------------------------------------------------
 
     def plain(self) -> int:
         """How many secrets are not sealed yet."""
         return int(self._run(COUNT_PLAIN)[0][0])
 
     def seal_all(self) -> int:
-        """Seal what is plain, one by one: how many were. Stopped half way, it goes on
-        where it was."""
+        """Seal what is plain or under an older key of its domain, one by one: how many
+        were. Stopped half way, it goes on where it was."""
         count = 0
-        for domain, name, value in self._run(PLAIN):
-            held = self._sealed(domain, name, value)
-            count += len(self._run(SEAL, held, domain, name, value))
+        for domain, name, value, held in self._run(ALL):
+            if held is None or not self._cipher.is_newest(domain, held):
+                said = self._opened(domain, name, value, held)
+                again = self._sealed(domain, name, said)
+                count += len(self._run(SEAL, again, domain, name, value, held))
         return count
 
     def check(self) -> list[tuple[str, str, str]]:
         """Secrets that do not open: domain, name and why."""
         wrong = []
-        for domain, name, sealed in self._run(
-            "SELECT domain, name, sealed FROM secrets WHERE sealed IS NOT NULL"
-            " ORDER BY domain, name"
-        ):
+        for domain, name, value, held in self._run(ALL):
             try:
-                self._opened(domain, name, None, sealed)
+                self._opened(domain, name, value, held)
             except KeyTrouble as error:
                 wrong.append((domain, name, str(error)))
         return wrong

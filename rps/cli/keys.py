@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rps.config import Config
     from rps.keys.envelope import Key
 
-COLUMNS = ("key_id", "use", "domains")
+COLUMNS = ("key_id", "use", "domain_keys")
 
 
 @click.group()
@@ -59,8 +59,12 @@ def status(output: str) -> None:
 
 
 @keys.command()
-def rotate() -> None:
+@click.option("--domain-keys", is_flag=True, help="Make new keys for the domains, too.")
+def rotate(*, domain_keys: bool) -> None:
     """Wrap every domain's key under a new key; secrets stay as they are.
+
+    With --domain-keys the domains have new keys as well, and secrets are sealed anew:
+    for a key that somebody else may have seen. Give those secrets anew, too.
 
     With a key file the new key is made and put first; with RPS_KEY or RPS_KEY_COMMAND
     put it first yourself (rps keys new), and keep the old one behind it. Everything
@@ -73,11 +77,13 @@ def rotate() -> None:
             _make_next(session)
         current = source.current()
         count = cipher.rewrap()
+        for domain in cipher.domains() if domain_keys else ():
+            cipher.renew(domain)
         sealed = _store(session.application).seal_all()
         idle = [key for key in source.known() if key.id not in cipher.uses()]
     say(f"{count} domain key(s) are now under key {current.id.hex()}")
     if sealed:
-        say(f"{sealed} secret(s) that were plain are sealed")
+        say(f"{sealed} secret(s) were sealed")
     for key in idle:
         if key != current:
             say(
@@ -153,8 +159,7 @@ def require_keys(config: Config, database_url: str, *, own: bool = False) -> Non
 
 @dataclass(frozen=True, slots=True)
 class KeyUses:
-    """`known`: the newest first. `uses`: domains by the id of the key that wraps
-    theirs."""
+    """`known`: the newest first. `uses`: how many keys of domains each wraps, by id."""
 
     known: tuple[Key, ...]
     uses: dict[bytes, int]
@@ -171,7 +176,7 @@ class KeyUses:
 
     @property
     def behind(self) -> int:
-        """Domains whose key is under another key than the current one."""
+        """Keys of domains that are under another key than the current one."""
         current = {self.known[0].id} if self.known else set()
         return sum(count for key, count in self.uses.items() if key not in current)
 
@@ -182,12 +187,12 @@ def _rows(application: RemoteProcessSync) -> list[dict[str, Any]]:
         {
             "key_id": key.id.hex(),
             "use": "behind" if place else "current",
-            "domains": standing.uses.get(key.id, 0),
+            "domain_keys": standing.uses.get(key.id, 0),
         }
         for place, key in enumerate(standing.known)
     ]
     missing = [
-        {"key_id": key.hex(), "use": "missing", "domains": standing.uses[key]}
+        {"key_id": key.hex(), "use": "missing", "domain_keys": standing.uses[key]}
         for key in standing.unknown
     ]
     return rows + missing
@@ -200,8 +205,8 @@ def _standing(session: Session) -> dict[str, Any]:
         "source": application.cipher.keyring.source.name,
         "keys": len(standing.known),
         "current": standing.known[0].id.hex() if standing.known else None,
-        "domains": sum(standing.uses.values()),
-        "domains_under_other_keys": standing.behind,
+        "domain_keys": sum(standing.uses.values()),
+        "under_older_keys": standing.behind,
         "plain_secrets": _store(application).plain(),
     }
 

@@ -13,23 +13,29 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import tuple_row
 
-from rps.keys.envelope import Key, KeyTrouble, Unreadable, opened, sealed
+from rps.keys.envelope import Key, Unreadable, opened, sealed, sealed_under
 
 if TYPE_CHECKING:
     from eventsourcing.postgres import PostgresDatastore
 
     from rps.keys.key_source import Keyring
 
-FIND = "SELECT key_id, wrapped_by, wrapped FROM domain_keys WHERE domain = %b"
+FIND = """
+SELECT wrapped_by, wrapped FROM domain_keys WHERE domain = %b AND key_id = %b
+"""
+NEWEST = """
+SELECT key_id FROM domain_keys WHERE domain = %b ORDER BY made_at DESC, key_id LIMIT 1
+"""
 KEEP = """
 INSERT INTO domain_keys (domain, key_id, wrapped_by, wrapped) VALUES (%b, %b, %b, %b)
-ON CONFLICT (domain) DO NOTHING
 """
-ALL = "SELECT domain, key_id, wrapped_by, wrapped FROM domain_keys ORDER BY domain"
+ALL = """
+SELECT domain, key_id, wrapped_by, wrapped FROM domain_keys ORDER BY domain, key_id
+"""
 # Only what it was unwrapped from: a second rotation beside this one changes nothing.
 REWRAP = """
 UPDATE domain_keys SET wrapped_by = %b, wrapped = %b
-WHERE domain = %b AND wrapped_by = %b RETURNING domain
+WHERE domain = %b AND key_id = %b AND wrapped_by = %b RETURNING domain
 """
 
 
@@ -40,48 +46,53 @@ class Cipher:
     def __init__(self, datastore: PostgresDatastore, keyring: Keyring) -> None:
         self._datastore = datastore
         self.keyring = keyring
-        self._keys: dict[str, Key] = {}
+        self._keys: dict[tuple[str, bytes], Key] = {}
         self._lock = Lock()
 
     def encrypt(
         self, domain: str, table: str, column: str, row: str, plain: bytes
     ) -> bytes:
-        """Raises KeyTrouble."""
-        key = self._key(domain)
+        """Under the domain's newest key; its first is made here. Raises KeyTrouble."""
+        newest = self._run(NEWEST, domain)
+        key = self._key(domain, newest[0][0]) if newest else self.renew(domain)
         return sealed(key, (table, column, row, domain), plain)
 
     def decrypt(
         self, domain: str, table: str, column: str, row: str, held: bytes
     ) -> bytes:
         """Raises KeyTrouble, and Unreadable where that is not what was sealed there."""
-        key = self._known(domain)
-        if key is None:
-            raise Unreadable(f"the domain {domain} has no key: it was deleted")
+        key = self._key(domain, sealed_under(held))
         return opened(key, (table, column, row, domain), held)
 
-    def _key(self, domain: str) -> Key:
-        """Of the domain; made where it has none. Of two that make one, one is kept."""
-        if (known := self._known(domain)) is not None:
-            return known
+    def renew(self, domain: str) -> Key:
+        """Another key for what the domain seals from now on. Raises KeyTrouble."""
         self.keyring.refresh()
         by, made = self.keyring.current(), Key.made()
         self._run(KEEP, domain, made.id, by.id, wrapped(by, domain, made))
-        kept = self._known(domain)
-        if kept is None:
-            raise KeyTrouble(f"the key of {domain} was deleted as soon as it was made")
-        return kept
+        self._remember(domain, made)
+        return made
 
-    def _known(self, domain: str) -> Key | None:
+    def is_newest(self, domain: str, held: bytes) -> bool:
+        """Whether it was sealed under the key that seals what is new."""
+        return self._run(NEWEST, domain) == [(sealed_under(held),)]
+
+    def _key(self, domain: str, key_id: bytes) -> Key:
         with self._lock:
-            known = self._keys.get(domain)
+            known = self._keys.get((domain, key_id))
         if known is not None:
             return known
-        for key_id, by, held in self._run(FIND, domain):
+        for by, held in self._run(FIND, domain, key_id):
             key = unwrapped(self.keyring.key(by), domain, key_id, held)
-            with self._lock:
-                self._keys[domain] = key
+            self._remember(domain, key)
             return key
-        return None
+        raise Unreadable(
+            f"{domain} has no key {key_id.hex()}: it was deleted, or that belongs to"
+            " another domain"
+        )
+
+    def _remember(self, domain: str, key: Key) -> None:
+        with self._lock:
+            self._keys[(domain, key.id)] = key
 
     # --- the operator's keys --------------------------------------------------------
 
@@ -91,21 +102,25 @@ class Cipher:
             unwrapped(self.keyring.key(by), domain, key_id, held)
 
     def uses(self) -> dict[bytes, int]:
-        """How many domains' keys each of the operator's keys wraps."""
+        """How many keys of domains each of the operator's keys wraps."""
         counts: dict[bytes, int] = {}
         for _, _, by, _ in self._run(ALL):
             counts[by] = counts.get(by, 0) + 1
         return counts
 
+    def domains(self) -> list[str]:
+        """Those that have a key."""
+        return sorted({domain for domain, *_ in self._run(ALL)})
+
     def rewrap(self) -> int:
-        """Wrap every domain's key under the current key, one by one: how many were not.
-        Stopped half way, it goes on where it was. Raises KeyTrouble."""
+        """Wrap every domain's keys under the current key, one by one: how many were
+        under another. Stopped half way, it goes on where it was. Raises KeyTrouble."""
         current, count = self.keyring.current(), 0
         for domain, key_id, by, held in self._run(ALL):
             if by != current.id:
                 key = unwrapped(self.keyring.key(by), domain, key_id, held)
                 again = wrapped(current, domain, key)
-                count += len(self._run(REWRAP, current.id, again, domain, by))
+                count += len(self._run(REWRAP, current.id, again, domain, key_id, by))
         return count
 
     def _run(self, sql: str, *params: Any) -> list[Any]:

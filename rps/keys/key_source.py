@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 COMMAND_SECONDS = 10.0
 AGAIN_SECONDS = 5.0
-"""A source that lacks a key is not asked again before."""
+"""A source that lacked a key is not asked for that one again before."""
 SAID_BYTES_MAX = 64 * 1024
 
 _WORD = re.compile(r"rpskey_[A-Za-z0-9_-]{43}")
@@ -222,7 +222,7 @@ class Keyring:
     def __init__(self, source: KeySource) -> None:
         self.source = source
         self._keys: tuple[Key, ...] | None = None
-        self._read_at = 0.0
+        self._missed: dict[bytes, float] = {}
 
     def known(self) -> tuple[Key, ...]:
         """Raises KeyTrouble."""
@@ -233,7 +233,6 @@ class Keyring:
     def refresh(self) -> tuple[Key, ...]:
         """As the source has them now. Raises KeyTrouble."""
         self._keys = self.source.read()
-        self._read_at = monotonic()
         return self._keys
 
     def current(self) -> Key:
@@ -250,13 +249,14 @@ class Keyring:
         """Raises KeyTrouble."""
         if (found := self._found(key_id)) is not None:
             return found
-        if monotonic() - self._read_at > AGAIN_SECONDS:
+        if monotonic() - self._missed.get(key_id, -AGAIN_SECONDS) >= AGAIN_SECONDS:
+            self._missed[key_id] = monotonic()
             self.refresh()
             if (found := self._found(key_id)) is not None:
                 return found
         there = ", ".join(key.id.hex() for key in self.known()) or "no key at all"
         raise KeyTrouble(
-            f"the database's secrets are under key {key_id.hex()}, and"
+            f"the node's secrets are under key {key_id.hex()}, and"
             f" {self.source.name} has {there}: bring the right key back. Nothing was"
             " changed"
         )

@@ -36,7 +36,7 @@ def acme(rps: Rps, file: KeyFile) -> str:
 
 def uses(rps: Rps) -> list[tuple[str, int]]:
     rows: list[dict[str, Any]] = json.loads(rps("keys", "list", "-o", "json").stdout)
-    return [(row["use"], row["domains"]) for row in rows]
+    return [(row["use"], row["domain_keys"]) for row in rows]
 
 
 def findings(rps: Rps) -> list[str]:

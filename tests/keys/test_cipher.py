@@ -104,7 +104,7 @@ def test_a_secret_moved_to_another_row_or_domain_does_not_open(
     ]
 
 
-def test_processes_that_make_a_domains_key_at_once_end_up_with_one(
+def test_processes_may_make_a_domains_first_key_at_once(
     opened: Opened,
 ) -> None:
     stores = [store(opened()) for _ in range(6)]
@@ -190,3 +190,24 @@ def test_plain_secrets_are_read_until_they_are_sealed_one_by_one(
     secrets.seal_all()
     assert secrets.plain() == 0
     assert secrets.live("top", names) == ["v0", "v1", "v2"]
+
+
+def test_new_domain_keys_seal_everything_anew_and_old_ones_still_open(
+    opened: Opened, database: str
+) -> None:
+    running, operator = opened(), opened()
+    store(running).keep("top", "a", "of a")
+    store(running).keep("top", "b", "of b")
+    with psycopg.connect(database) as conn:
+        before = conn.execute("SELECT sealed FROM secrets ORDER BY name").fetchall()
+    operator.cipher.renew("top")
+    assert store(operator).seal_all() == 2
+    assert store(operator).seal_all() == 0
+    with psycopg.connect(database) as conn:
+        after = conn.execute("SELECT sealed FROM secrets ORDER BY name").fetchall()
+    assert {row[0][1:9] for row in before}.isdisjoint(row[0][1:9] for row in after)
+    assert store(running).live("top", ["a", "b"]) == ["of a", "of b"]
+    # what another process sealed meanwhile, and somebody's backup
+    place = ("top", "secrets", "sealed", "a")
+    assert running.cipher.decrypt(*place, before[0][0]) == b"of a"
+    assert running.cipher.encrypt(*place, b"new")[1:9] == after[0][0][1:9]
