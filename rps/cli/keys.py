@@ -128,6 +128,29 @@ def drop(key_id: str) -> None:
     say(f"key {key_id} is gone from {source.name}")
 
 
+@keys.command()
+@click.argument("key_id")
+@click.confirmation_option(prompt="Every secret under that key is removed. Go on?")
+def abandon(key_id: str) -> None:
+    """Give up every secret under the key KEY_ID, which is lost for good.
+
+    Takes the owner of the tables. Afterwards the node starts again; rps doctor names
+    the systems that need their secrets anew.
+    """
+    with open_session(role="") as session:
+        cipher = session.application.cipher
+        lost = {key.hex(): key for key in KeyUses.of(session.application).unknown}
+        if key_id not in lost:
+            missing = ", ".join(lost) or "none"
+            raise Failure(
+                f"{key_id} is no key that is missing here (missing: {missing})",
+                Exit.NOT_FOUND,
+            )
+        count = cipher.abandon(lost[key_id])
+        prepare_keys(session.application, first=True)
+    say(f"{count} secret(s) removed; rps doctor names the systems that need theirs")
+
+
 def prepare_keys(application: RemoteProcessSync, *, first: bool = False) -> None:
     """See that what is sealed can be opened; make the `first` key where there is none
     and nothing was ever sealed. Raises KeyTrouble, having changed nothing."""
@@ -186,7 +209,7 @@ def _rows(application: RemoteProcessSync) -> list[dict[str, Any]]:
     rows = [
         {
             "key_id": key.id.hex(),
-            "use": "behind" if place else "current",
+            "use": "older" if place else "current",
             "domain_keys": standing.uses.get(key.id, 0),
         }
         for place, key in enumerate(standing.known)

@@ -39,6 +39,15 @@ WHERE domain = %b AND key_id = %b AND wrapped_by = %b RETURNING domain
 """
 
 
+# What is sealed begins with the version and the key's id.
+ABANDON = """
+WITH lost AS (DELETE FROM domain_keys WHERE wrapped_by = %b RETURNING domain, key_id)
+DELETE FROM secrets s USING lost l
+WHERE s.domain = l.domain AND substring(s.sealed FROM 2 FOR 8) = l.key_id
+RETURNING s.name
+"""
+
+
 class Cipher:
     """Domains' keys are unwrapped once a process and remembered: wrapping them anew
     changes nothing for whoever has them."""
@@ -122,6 +131,11 @@ class Cipher:
                 again = wrapped(current, domain, key)
                 count += len(self._run(REWRAP, current.id, again, domain, key_id, by))
         return count
+
+    def abandon(self, lost: bytes) -> int:
+        """Remove the domains' keys that this one wraps, and the secrets under them: how
+        many. Takes the owner of the tables."""
+        return len(self._run(ABANDON, lost))
 
     def _run(self, sql: str, *params: Any) -> list[Any]:
         with self._datastore.get_connection() as conn:

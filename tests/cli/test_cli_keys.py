@@ -60,7 +60,7 @@ def test_a_rotation_makes_a_key_and_the_old_one_can_then_be_dropped(
     rotated = rps("keys", "rotate")
     assert "1 domain key(s) are now under key" in rotated.stderr
     assert f"rps keys drop {old.id.hex()}" in rotated.stderr
-    assert uses(rps) == [("current", 1), ("behind", 0)]
+    assert uses(rps) == [("current", 1), ("older", 0)]
     in_use = rps("keys", "drop", file.read()[0].id.hex())
     assert "is in use" in in_use.stderr
     assert rps("keys", "drop", old.id.hex()).exit_code == 0
@@ -74,10 +74,10 @@ def test_a_rotation_that_stopped_goes_on_with_the_same_key(
 ) -> None:
     assert acme
     file.add()  # as far as it got
-    assert uses(rps) == [("current", 0), ("behind", 1)]
+    assert uses(rps) == [("current", 0), ("older", 1)]
     assert "not under the newest key" in findings(rps)[0]
     assert rps("keys", "rotate").exit_code == 0
-    assert uses(rps) == [("current", 1), ("behind", 0)]
+    assert uses(rps) == [("current", 1), ("older", 0)]
     assert len(file.read()) == 2
 
 
@@ -159,3 +159,20 @@ def test_a_key_file_that_others_can_read_is_told_of(
     assert acme
     file.path.chmod(0o644)
     assert "can be read by others" in findings(rps)[0]
+
+
+def test_a_key_that_is_lost_for_good_is_given_up_by_name(
+    rps: Rps, acme: str, file: KeyFile
+) -> None:
+    (lost,) = file.read()
+    known = rps("keys", "abandon", lost.id.hex(), "--yes")
+    assert "no key that is missing" in known.stderr
+    file.path.unlink()
+    assert "Aborted" in rps("keys", "abandon", lost.id.hex(), stdin="n\n").output
+    assert "1 secret(s) removed" in (
+        rps("keys", "abandon", lost.id.hex(), "--yes").stderr
+    )
+    assert findings(rps) == ["ok: "]
+    again = rps("system", "add", "acme", "--url", "http://127.0.0.1:9/in")
+    assert again.exit_code == 0
+    assert again.stdout.strip() not in ("", acme)
