@@ -12,8 +12,6 @@ from rps.keys.envelope import KeyTrouble
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from psycopg import Cursor
-
     from rps.application import RemoteProcessSync
 
 KEY_BYTES = 32
@@ -37,8 +35,15 @@ WHERE %b::float8 IS NULL OR s.made_at > now() - %b * interval '1 second'
 ORDER BY u.place
 """
 DROP = "DELETE FROM secrets WHERE domain = %b AND name = %b RETURNING name"
-TAKE = """
-DELETE FROM secrets WHERE domain = %b AND name = %b RETURNING name, value, sealed
+# As it was read; else somebody else renamed or changed it.
+RENAME = """
+WITH gone AS (
+    DELETE FROM secrets WHERE domain = %b AND name = %b
+      AND (value, sealed) IS NOT DISTINCT FROM (%b, %b) RETURNING domain
+)
+INSERT INTO secrets (domain, name, sealed) SELECT domain, %b, %b FROM gone
+ON CONFLICT (domain, name)
+DO UPDATE SET value = NULL, sealed = EXCLUDED.sealed, made_at = now()
 """
 ALL = "SELECT domain, name, value, sealed FROM secrets ORDER BY domain, name"
 # As it was read: one that was changed meanwhile has been sealed by whoever changed it.
@@ -97,13 +102,12 @@ class SecretStore:
 
     def rename(self, domain: str, old: str, new: str) -> None:
         """Nothing where there is no such secret."""
-        with self._datastore.get_connection() as conn, conn.transaction():
-            cursor = conn.cursor(row_factory=tuple_row, binary=True)
-            for row in _rows(cursor, TAKE, domain, old):
-                value = self._opened(domain, *row)
-                _rows(cursor, KEEP, domain, new, self._sealed(domain, new, value))
+        for _, value, held in self._run(LIVE, [old], domain, None, None):
+            said = self._opened(domain, old, value, held)
+            again = self._sealed(domain, new, said)
+            self._run(RENAME, domain, old, value, held, new, again)
 
-    # --- how they are kept -------------------------------------------------------
+    # --- how they are kept ----------------------------------------------------------
 
     def plain(self) -> int:
         """How many secrets are not sealed yet."""
@@ -142,9 +146,6 @@ class SecretStore:
 
     def _run(self, sql: str, *params: Any) -> list[Any]:
         with self._datastore.get_connection() as conn:
-            return _rows(conn.cursor(row_factory=tuple_row, binary=True), sql, *params)
-
-
-def _rows(cursor: Cursor[Any], sql: str, *params: Any) -> list[Any]:
-    cursor.execute(sql, params)
-    return cursor.fetchall() if cursor.description else []
+            cursor = conn.cursor(row_factory=tuple_row, binary=True)
+            cursor.execute(sql, params)
+            return cursor.fetchall() if cursor.description else []

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from rps.cli.session import Session
 
-BRING_BACK = "Nothing is lost while that key is somewhere: rps keys list names it."
+BRING_BACK = (
+    "Nothing is lost while that key is somewhere; if it is lost for good: rps keys"
+    " abandon ID."
+)
 MEND = "Set RPS_KEY_FILE, RPS_KEY or RPS_KEY_COMMAND to where the node's keys are."
 
 

@@ -3,8 +3,10 @@ their error, headers included, and errors are kept and shown."""
 
 from __future__ import annotations
 
+import json
 from base64 import b64decode
 from binascii import Error as NotBase64
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 INSTEAD = "(secret)"
 LEAST = 6
 """Shorter ones would be found in words that hold no secret."""
+UNMISTAKABLE = 16
+"""As long as this, it is hidden in records as well; a shorter one, which may be a word
+that somebody wrote in a ticket, in errors only."""
 
 
 def secrets_in(headers: Mapping[str, str]) -> tuple[str, ...]:
@@ -37,14 +42,16 @@ def hidden(said: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
         if len(secret) >= LEAST:
             forms = {secret, quote(secret, safe=""), quote_plus(secret)}
+            forms |= {json.dumps(secret)[1:-1]}
             for form in sorted(forms, key=len, reverse=True):
                 said = said.replace(form, INSTEAD)
     return said
 
 
-def hidden_bytes(said: bytes, secrets: Iterable[str]) -> bytes:
-    """As `hidden`; what is no text stays as it is."""
-    found = [secret for secret in secrets if len(secret) >= LEAST]
+def hidden_bytes(status: int, said: bytes, secrets: Iterable[str]) -> bytes:
+    """As `hidden`, of the body of an answer; what is no text stays as it is."""
+    least = LEAST if status >= HTTPStatus.BAD_REQUEST else UNMISTAKABLE
+    found = [secret for secret in secrets if len(secret) >= least]
     if not found:
         return said
     text = said.decode(errors="surrogateescape")

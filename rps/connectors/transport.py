@@ -92,7 +92,7 @@ class Request:
     a connection found to be closed while idle costs one more try on a new one, within
     the same deadline. `url` is ASCII, names in other scripts as punycode.
     `response_bytes` of the answer are kept. Neither `secrets` nor what `Authorization`
-    says are in the answer's body, should the system repeat them.
+    says are in the answer's body, should the system repeat them (`hiding.py`).
     """
 
     method: str
@@ -169,7 +169,8 @@ class Adapter(BaseAdapter):
             return opened
         headers = Headers(opened.headers)
         seconds = self._clock() - started
-        return Answer(opened.status, headers, _shown(opened.body, asked), seconds)
+        body = _shown(opened.status, opened.body, asked)
+        return Answer(opened.status, headers, body, seconds)
 
     def upload(
         self, asked: Request, size: int, pieces: Callable[[], Iterator[bytes]]
@@ -188,7 +189,7 @@ class Adapter(BaseAdapter):
         except (AddressRefused, OSError, ValueError) as error:
             return NotSent(_reason(error), self._clock() - started)
         seconds = self._clock() - started
-        body = _shown(reading.body, asked)
+        body = _shown(reading.status, reading.body, asked)
         return Answer(reading.status, Headers(reading.headers), body, seconds)
 
     def send(
@@ -306,13 +307,13 @@ def _said(done: Exchange, asked: Request) -> Said:
         lost = NoAnswer if done.sent else NotSent
         return lost(_reason(done.error), done.seconds)
     answer = done.answer
-    body = _shown(answer.body, asked)
+    body = _shown(answer.status, answer.body, asked)
     return Answer(answer.status, Headers(answer.headers), body, done.seconds)
 
 
-def _shown(body: bytes, asked: Request) -> bytes:
+def _shown(status: int, body: bytes, asked: Request) -> bytes:
     secrets = (*asked.secrets, *secrets_in(asked.headers))
-    return hidden_bytes(body, secrets) if secrets else body
+    return hidden_bytes(status, body, secrets) if secrets else body
 
 
 def _reason(error: BaseException) -> str:
