@@ -12,7 +12,7 @@ import re
 import shlex
 import subprocess
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
@@ -205,7 +205,8 @@ class KeyFile:
                 os.chown(made, kept.st_uid, kept.st_gid)
             made.rename(self.path)
         except OSError as error:
-            made.unlink(missing_ok=True)
+            with suppress(OSError):
+                made.unlink(missing_ok=True)
             raise self._unwritable(error) from None
 
     def _unwritable(self, error: OSError) -> KeyTrouble:
