@@ -90,7 +90,7 @@ class Subscribing(Shape):
 class SubscriptionRoutes:
     def __init__(self, parts: Parts) -> None:
         application = parts.application
-        secrets = SecretStore(application.datastore, parts.random_bytes)
+        secrets = SecretStore(application, parts.random_bytes)
         self._subscriptions = Subscriptions(application, secrets)
         self._questions = NoticeQuestions(application.datastore)
         self._channels = parts.channels

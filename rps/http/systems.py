@@ -64,7 +64,7 @@ class Systems:
         self._connectors = parts.connectors
         self._clock = parts.clock
         self._questions = SystemQuestions(parts.application.datastore)
-        self._secrets = SecretStore(parts.application.datastore, parts.random_bytes)
+        self._secrets = SecretStore(parts.application, parts.random_bytes)
 
     @route("GET", "/systems", "All remote systems of the domain", answer="Systems")
     @allowed(*READERS)
