@@ -31,6 +31,7 @@ COMMANDS = {
     "definition": "rps.cli.definitions:definition",
     "system": "rps.cli.systems:system",
     "connector": "rps.cli.connectors:connector",
+    "keys": "rps.cli.keys:keys",
     "token": "rps.cli.tokens:token",
 }
 """Imported when asked for: a worker starts without Flask, gunicorn and rich."""
@@ -56,6 +57,7 @@ Environment (all may be left out):
   RPS_PUBLIC_URL          where other nodes reach this one
   RPS_API_PROCESSES, RPS_API_THREADS, RPS_DELIVERER_THREADS, RPS_BREAKER_SECONDS
   RPS_SMTP_URL, RPS_SMTP_FROM, RPS_APPRISE   how people are notified
+  RPS_KEY_FILE, RPS_KEY, RPS_KEY_COMMAND   where the keys are  [.rps/keys]
   RPS_VERBOSE             as -v: 1 or 2
   NO_COLOR                no colours on the terminal
 """

@@ -91,7 +91,7 @@ def _compared(
     which = tried.of_definition(application, domain, name, tried.PUBLISHED, session.now)
     transport = Transport(session.config.allow_networks)
     connections = Connections(
-        application.datastore, transport, application.configuration
+        application, transport, application.configuration
     )
     comparing = Comparing(
         *(application, which, within, connections.connect),

@@ -118,7 +118,7 @@ def keep_secrets(
     is_needed: bool,
 ) -> None:
     """Raises Failure where the system has to have one and there is none."""
-    store = SecretStore(session.application.datastore, os.urandom)
+    store = SecretStore(session.application, os.urandom)
     for key, value in ((name, secret), (hook_name(name), hook_secret)):
         if value is not None:
             if not 1 <= len(value) <= SECRET_MAX:

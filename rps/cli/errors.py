@@ -32,6 +32,7 @@ from rps.domain.subscription import NotSubscribed, SubscriptionKindFixed
 from rps.domain.tenancy import DomainPathRefused
 from rps.domain.treatment import TreatmentEnded
 from rps.installation import PostgresError
+from rps.keys.envelope import KeyTrouble
 from rps.migrate import MigrationError
 from rps.projections.rebuild import ViewUnknown
 
@@ -45,6 +46,7 @@ ENDINGS: tuple[tuple[type[Exception], Exit, str], ...] = (
     (ViewUnknown, Exit.USAGE, "{error}"),
     (ConnectorUnknown, Exit.USAGE, "there is no connector {error}"),
     (SecretUnusable, Exit.USAGE, "{error}"),
+    (KeyTrouble, Exit.USAGE, "{error}"),
     (ConnectorFixed, Exit.USAGE, "{error}: choose another name"),
     (SubscriptionKindFixed, Exit.USAGE, "{error}: choose another name"),
     (SecretMissing, Exit.USAGE, "{error} needs the apprise URL: --secret-file"),

@@ -164,7 +164,7 @@ def _require_reached(name: str, base: str, unreached: str) -> None:
 
 
 def _neighbours(session: Session) -> Neighbours:
-    store = SecretStore(session.application.datastore, os.urandom)
+    store = SecretStore(session.application, os.urandom)
     return Neighbours(session.application, store)
 
 

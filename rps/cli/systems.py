@@ -211,7 +211,7 @@ def _keep_secret(
     session: Session, domain: str, name: str, given: str | None
 ) -> str | None:
     """The secret that was made, None where one was given or is there already."""
-    store = SecretStore(session.application.datastore, os.urandom)
+    store = SecretStore(session.application, os.urandom)
     if given is None:
         return store.make(domain, name)
     Signer([given])  # raises SecretUnusable
@@ -231,9 +231,7 @@ def activate(*, name: str, unchecked: bool, domain: str, output: str) -> None:
         if not unchecked:
             transport = Transport(session.config.allow_networks)
             connections = Connections(
-                session.application.datastore,
-                transport,
-                session.application.configuration,
+                session.application, transport, session.application.configuration
             )
             fine, said = connections.connect(found).check()
             if not fine:

@@ -99,7 +99,7 @@ def try_definition(
     with open_session() as session:
         which = _tried(session, name_or_file, domain, revision)
         transport = Transport(session.config.allow_networks)
-        connections = Connections(session.application.datastore, transport)
+        connections = Connections(session.application, transport)
         dry_run = DryRun(session.application, connections.connect, time.perf_counter)
         try:
             if record is not None:

@@ -24,6 +24,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_encoding_from_headers
 from rps.connectors import addresses, http1
 from rps.connectors.dialing import AddressRefused, Dialer
 from rps.connectors.exchange import Exchange, Group, Lines
+from rps.connectors.hiding import hidden_bytes, secrets_in
 from rps.connectors.streaming import Lost, Opened, Streams
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ class Request:
     """`retry_safe`: doing it twice is doing it once (GET, or deduplicated by id); then
     a connection found to be closed while idle costs one more try on a new one, within
     the same deadline. `url` is ASCII, names in other scripts as punycode.
-    `response_bytes` of the answer are kept.
+    `response_bytes` of the answer are kept. Neither `secrets` nor what `Authorization`
+    says are in the answer's body, should the system repeat them (`hiding.py`).
     """
 
     method: str
@@ -100,6 +102,7 @@ class Request:
     body: bytes = b""
     retry_safe: bool = False
     response_bytes: int = RESPONSE_BYTES
+    secrets: tuple[str, ...] = ()
 
 
 class Adapter(BaseAdapter):
@@ -144,7 +147,7 @@ class Adapter(BaseAdapter):
             yield refused
         group = Group(exchanges, self._lines, self._dialer, self._clock, self._seconds)
         for done in group.done():
-            yield [(each.index, _said(each)) for each in done]
+            yield [(each.index, _said(each, asked[each.index])) for each in done]
 
     def stream(self, asked: Request) -> Said | Opened:
         """The answer to a request without a body: a body that comes, or what else."""
@@ -163,7 +166,8 @@ class Adapter(BaseAdapter):
             return opened
         headers = Headers(opened.headers)
         seconds = self._clock() - started
-        return Answer(opened.status, headers, opened.body, seconds)
+        body = _shown(opened.status, opened.body, asked)
+        return Answer(opened.status, headers, body, seconds)
 
     def upload(
         self, asked: Request, size: int, pieces: Callable[[], Iterator[bytes]]
@@ -182,7 +186,8 @@ class Adapter(BaseAdapter):
         except (AddressRefused, OSError, ValueError) as error:
             return NotSent(_reason(error), self._clock() - started)
         seconds = self._clock() - started
-        return Answer(reading.status, Headers(reading.headers), reading.body, seconds)
+        body = _shown(reading.status, reading.body, asked)
+        return Answer(reading.status, Headers(reading.headers), body, seconds)
 
     def send(
         self, request: requests.PreparedRequest, *_: Any, **_options: Any
@@ -321,12 +326,18 @@ def _bytes_of(
     return to, made
 
 
-def _said(done: Exchange) -> Said:
+def _said(done: Exchange, asked: Request) -> Said:
     if done.error is not None:
         lost = NoAnswer if done.sent else NotSent
         return lost(_reason(done.error), done.seconds)
     answer = done.answer
-    return Answer(answer.status, Headers(answer.headers), answer.body, done.seconds)
+    body = _shown(answer.status, answer.body, asked)
+    return Answer(answer.status, Headers(answer.headers), body, done.seconds)
+
+
+def _shown(status: int, body: bytes, asked: Request) -> bytes:
+    secrets = (*asked.secrets, *secrets_in(asked.headers))
+    return hidden_bytes(status, body, secrets) if secrets else body
 
 
 def _reason(error: BaseException) -> str:

@@ -44,6 +44,7 @@ from rps.http.file_answers import FileRefused
 from rps.http.inputs import HeaderRefused, QueryRefused
 from rps.http.problems import Problem
 from rps.http.refusals import ChangeIdRepeated, CheckFailed, NotTakenNow
+from rps.keys.envelope import KeyTrouble
 from rps.log.append import ChangeIdReused, ConfigurationMoved, LeaseLost, VersionTaken
 
 if TYPE_CHECKING:
@@ -278,6 +279,12 @@ def _secret_unusable(_: SecretUnusable) -> Problem:
     )
 
 
+def _keys_unavailable(_: KeyTrouble) -> Problem:
+    title = "The node's key is missing, or another one"
+    detail = "Nothing was changed. rps doctor says which key it needs."
+    return Problem(503, "keys-unavailable", title, detail)
+
+
 def _kind_fixed(error: SubscriptionKindFixed) -> Problem:
     title = "A subscription of another kind has that name"
     detail = f"{error}: choose another name, or remove it first."
@@ -372,6 +379,7 @@ TABLE: Table = {
     CheckFailed: _check_failed,
     ConnectorUnknown: _connector_unknown,
     SecretUnusable: _secret_unusable,
+    KeyTrouble: _keys_unavailable,
     SubscriptionKindFixed: _kind_fixed,
     SecretMissing: _secret_missing,
     NotSubscribed: _not_found,

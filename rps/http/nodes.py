@@ -54,7 +54,7 @@ class Nodes:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         application = parts.application
-        secrets = SecretStore(application.datastore, parts.random_bytes)
+        secrets = SecretStore(application, parts.random_bytes)
         self._neighbours = Neighbours(application, secrets)
         self._arrivals = Arrivals(application)
         self._questions = NodeQuestions(application.recorder.questions)

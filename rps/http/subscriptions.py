@@ -90,7 +90,7 @@ class Subscribing(Shape):
 class SubscriptionRoutes:
     def __init__(self, parts: Parts) -> None:
         application = parts.application
-        secrets = SecretStore(application.datastore, parts.random_bytes)
+        secrets = SecretStore(application, parts.random_bytes)
         self._subscriptions = Subscriptions(application, secrets)
         self._questions = NoticeQuestions(application.datastore)
         self._channels = parts.channels
@@ -119,6 +119,7 @@ class SubscriptionRoutes:
         "PUT",
         "/subscriptions/<name>",
         "Make or change one; a generated signing secret is shown in this answer only",
+        or_status=201,
         body=Subscribing(),
         answer="Subscription",
         headers=("If-Match", "If-None-Match"),

@@ -64,7 +64,7 @@ class Systems:
         self._connectors = parts.connectors
         self._clock = parts.clock
         self._questions = SystemQuestions(parts.application.datastore)
-        self._secrets = SecretStore(parts.application.datastore, parts.random_bytes)
+        self._secrets = SecretStore(parts.application, parts.random_bytes)
 
     @route("GET", "/systems", "All remote systems of the domain", answer="Systems")
     @allowed(*READERS)
@@ -89,6 +89,7 @@ class Systems:
         "PUT",
         "/systems/<name>",
         "Register or change a system; a generated secret is shown in this answer only",
+        or_status=201,
         body=System(),
         answer="System",
         headers=("If-Match", "If-None-Match"),

@@ -74,8 +74,7 @@ class Reading:
         self.application.configuration.refresh()
         self.transport = Transport(LOOPBACK)
         connections = Connections(
-            *(self.application.datastore, self.transport),
-            self.application.configuration,
+            self.application, self.transport, self.application.configuration
         )
         self._connect = connections.connect
         self.questions = HintQuestions(self.application.datastore)

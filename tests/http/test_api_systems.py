@@ -23,9 +23,7 @@ def register(node: Node, **more: Any) -> Any:
 
 
 def stored_secrets(node: Node) -> dict[tuple[str, str], str]:
-    with psycopg.connect(node.application.database_url) as conn:
-        rows = conn.execute("SELECT domain, name, value FROM secrets").fetchall()
-    return {(domain, name): value for domain, name, value in rows}
+    return node.kept_secrets()
 
 
 def test_a_new_system_is_disabled_and_its_secret_is_shown_once(node: Node) -> None:

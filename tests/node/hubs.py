@@ -248,7 +248,7 @@ class Hub:
         self.operations = Operations(
             self.application, Lanes(self.application, "tester")
         )
-        secrets = SecretStore(self.application.datastore, os.urandom)
+        secrets = SecretStore(self.application, os.urandom)
         self.neighbours = Neighbours(self.application, secrets)
         self._app = create_app(
             Parts(
