@@ -90,9 +90,7 @@ def _compared(
     application = session.application
     which = tried.of_definition(application, domain, name, tried.PUBLISHED, session.now)
     transport = Transport(session.config.allow_networks)
-    connections = Connections(
-        application, transport, application.configuration
-    )
+    connections = Connections(application, transport, application.configuration)
     comparing = Comparing(
         *(application, which, within, connections.connect),
         clock=lambda: session.now,

@@ -75,7 +75,7 @@ def test_each_kind_of_system_is_verified_against_its_authority(
     value = json.dumps({"password": "p"}) if connector == "servicenow" else SECRET
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("INSERT INTO secrets VALUES ('top', 's', %s)", (value,))
-    made = Connections(node.here.datastore, transport)
+    made = Connections(node.here, transport)
     with LoopbackServer(answer(404, b"{}"), tls=served) as server:
         settings = {"url": server.url, "secrets": ["s"], **OWN[connector]}
         system, _ = node.here.register_system(

@@ -117,7 +117,7 @@ class Shared:
         self._application.configuration.refresh()
         transport = Transport((ip_network("127.0.0.0/8"),))
         connect = Connections(
-            *(self._application.datastore, transport, self._application.configuration)
+            *(self._application, transport, self._application.configuration)
         ).connect
         finished = threading.Semaphore(0)
         receiver = Receiver(self._application, now)
