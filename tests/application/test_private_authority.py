@@ -4,15 +4,14 @@ that one, whatever its connector; and against no other."""
 from __future__ import annotations
 
 import json
-import os
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 from private_authority import Authority
 
 from rps.application.connections import Connections
-from rps.application.secret_store import SecretStore
 from rps.connectors.authorities import AuthorityUnusable, read_authorities
 from rps.connectors.rest import presets
 from rps.connectors.transport import Answer, NotSent, Transport
@@ -67,13 +66,15 @@ def ask(transport: Transport, server: LoopbackServer) -> Any:
 @pytest.mark.parametrize("connector", OWN)
 def test_each_kind_of_system_is_verified_against_its_authority(
     node: LinkedNode,
+    database: str,
     transport: Transport,
     root: Authority,
     served: ssl.SSLContext,
     connector: str,
 ) -> None:
     value = json.dumps({"password": "p"}) if connector == "servicenow" else SECRET
-    SecretStore(node.here, os.urandom).keep("top", "s", value)
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("INSERT INTO secrets VALUES ('top', 's', %s)", (value,))
     made = Connections(node.here, transport)
     with LoopbackServer(answer(404, b"{}"), tls=served) as server:
         settings = {"url": server.url, "secrets": ["s"], **OWN[connector]}

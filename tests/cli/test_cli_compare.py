@@ -67,7 +67,6 @@ class Shared:
         self._application = application
         (folder / "password").write_text(PASSWORD)
         (folder / "ticket.yaml").write_text(DEFINITION)
-        rps("init", "--token-file", str(folder / "admin.token"))
         added = ("system", "add")
         first = rps(*added, "globex", "--url", "http://127.0.0.1:1/rps")
         tickets = SandboxSettings(

@@ -196,10 +196,12 @@ class Wire:
     def __init__(self, hubs: dict[str, Hub]) -> None:
         self._hubs = hubs
         self.requests: list[Request] = []
+        self.trusted: list[str] = []
         self.fault: Callable[[Request], Said | None] = lambda _request: None
         self.lost: Callable[[Request], bool] = lambda _request: False
 
-    def trusting(self, _authorities: str) -> Self:
+    def trusting(self, authorities: str) -> Self:
+        self.trusted.append(authorities)
         return self
 
     def stream(self, request: Request) -> Said | Opened:

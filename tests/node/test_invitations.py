@@ -61,6 +61,23 @@ def test_a_node_that_moves_tells_the_other_one(hubs: dict[str, Hub]) -> None:
     assert url_at_acme(hubs).startswith("http://initech/")
 
 
+def test_both_sides_may_name_the_authority_of_the_other(hubs: dict[str, Hub]) -> None:
+    """And keep it when the other one moves."""
+    acme, globex = hubs["acme"], hubs["globex"]
+    to_hand_over = ("top", "globex", acme.url, "acme", "tester", acme.now())
+    given = Invitation.of(acme.neighbours.invite(*to_hand_over, "a PEM"))
+    of_ours = ("top", given, "acme", globex.url, globex.wire, "tester")
+    for ca in ("a wrong one", "another PEM"):
+        system, _ = globex.neighbours.accept(*of_ours, globex.now(), ca)
+        assert system.settings["ca"] == ca
+    globex.neighbours.moved(system, "http://globex", globex.wire)
+
+    known = acme.application.configuration.refresh().system("top", "globex")
+    assert known is not None
+    assert known.settings["ca"] == "a PEM"
+    assert globex.wire.trusted[-1] == "another PEM"
+
+
 def test_a_node_is_linked_under_one_name(hubs: dict[str, Hub]) -> None:
     given = invitation(hubs)
     accepted(hubs["globex"], given, "http://globex")
