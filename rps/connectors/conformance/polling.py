@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rps.connectors.conformance.tried import Tried
 
 RECORDS = 5
-"""More than two pages of what a conformance run has listed."""
+"""More than two pages, where a page holds two."""
 
 
 def poll(tried: Tried) -> None:
@@ -21,15 +21,16 @@ def poll(tried: Tried) -> None:
     for _ in range(2):
         write = tried.changed()
         tried.delivered(write)
-        cursor = tried.told(cursor, {tried.made: write.fields[tried.sample.field]})
+        changed = {tried.made: write.fields[tried.sample.field]}
+        cursor, _ = tried.told(cursor, changed)
 
 
 def poll_pages(tried: Tried) -> str:
     """Records that were made one right after the other: some have the same stamp."""
     cursor = tried.from_now()
-    made = _made(tried)
-    tried.told(cursor, made)
-    stamps = Counter(tried.read(each).updated_at for each in made)
+    made = _made(tried, RECORDS)
+    _, seen = tried.told(cursor, made)
+    stamps = Counter(seen[each].updated_at for each in made)
     stamps.pop(None, None)
     same = max(stamps.values(), default=0)
     return f"{len(made)} records, up to {same or '?'} of one stamp"
@@ -39,21 +40,21 @@ def poll_edits(tried: Tried) -> None:
     """A record that is edited while pages are turned moves behind the others: it hides
     none of them, and is told of as it is by then."""
     cursor = tried.from_now()
-    made = _made(tried)
+    made = _made(tried, RECORDS - 2)
     first = tried.page(cursor)
     edited = next(iter(made))
     write = tried.changed(edited)
     tried.delivered(write)
     wanted = {**made, edited: write.fields[tried.sample.field]}
-    tried.told(first.cursor, wanted, tried.values(first))
+    tried.told(first.cursor, wanted, tried.snapshots(first))
 
 
-def _made(tried: Tried) -> dict[str, Any]:
+def _made(tried: Tried, count: int) -> dict[str, Any]:
     """What the sample's field is, by record."""
     made = {}
-    for _ in range(RECORDS):
+    for _ in range(count):
         write = tried.new()
         made[tried.delivered(write).record_id] = write.fields[tried.sample.field]
-    if len(made) != RECORDS:
-        raise Failed(f"{RECORDS} records were made, and have {len(made)} ids")
+    if len(made) != count:
+        raise Failed(f"{count} records were made, and have {len(made)} ids")
     return made

@@ -191,37 +191,39 @@ class Tried:
         self,
         cursor: Mapping[str, Any],
         wanted: Mapping[str, Any],
-        seen: dict[str, Any] | None = None,
-    ) -> Mapping[str, Any]:
+        seen: Mapping[str, Snapshot] | None = None,
+    ) -> tuple[Mapping[str, Any], dict[str, Snapshot]]:
         """Read on until all records of `wanted` were told of, last with that value of
-        the sample's field; the cursor then. `seen` is what was told before."""
+        the sample's field; the cursor then, and what was told, with what was `seen`
+        before."""
         last = dict(seen or {})
         for _ in range(LOOKS_MAX):
             has_more = True
             while has_more:
                 came = self.page(cursor)
-                last |= self.values(came)
+                last |= self.snapshots(came)
                 cursor, has_more = came.cursor, came.has_more
-            if wanted.items() <= last.items():
-                return cursor
+            late = [
+                k for k, v in wanted.items() if k not in last or self._of(last[k]) != v
+            ]
+            if not late:
+                return cursor, last
             self.pause(LOOK_SECONDS)
-        missed = wanted.keys() - last.keys()
+        missed = sum(each not in last for each in late)
         raise Failed(
-            f"{len(missed)} of {len(wanted)} changed records were not told of, and"
-            f" {len(wanted.items() - last.items()) - len(missed)} not as they are by"
-            f" now, in {LOOKS_MAX} looks. Does our account see them, and is its time"
-            " zone UTC? Of a description: are 'since' and time_format as the system"
-            " reads them?"
+            f"{missed} of {len(wanted)} changed records were not told of, and"
+            f" {len(late) - missed} not as they are by now, in {LOOKS_MAX} looks. Does"
+            " our account see them, and is its time zone UTC? Of a description: are"
+            " 'since' and time_format as the system reads them?"
         )
 
-    def values(self, came: Changes) -> dict[str, Any]:
-        """The sample's field of each record that a page tells of."""
-        records = (each.record for each in came.records)
-        return {
-            record.record_id: record.fields[self.sample.field]
-            for record in records
-            if self.sample.field in record.fields
-        }
+    def snapshots(self, came: Changes) -> dict[str, Snapshot]:
+        """The records that a page tells of."""
+        records = [each.record for each in came.records]
+        return {r.record_id: r for r in records if self.sample.field in r.fields}
+
+    def _of(self, record: Snapshot) -> Any:
+        return record.fields[self.sample.field]
 
 
 def _is_of(told: Mapping[str, Any], entry: JournalEntry) -> bool:
