@@ -160,15 +160,16 @@ def _checked(session: Session, found: RemoteSystem) -> Iterator[Checked]:
     examine = getattr(connector, "examine", None)
     if examine is None:
         fine, said = connector.check()
-        yield Checked("system", "ok" if fine else "error", said or "answers")
-        return
-    routes = application.configuration.current.routes
-    tables = sorted(
-        table
-        for of, system, table in routes
-        if (of, system) == (found.domain, found.name)
-    )
-    yield from examine(tables)
+        result, remedy = ("ok", "") if fine else ("error", "as it says")
+        yield Checked("system", result, said or "answers", remedy)
+    else:
+        routes = application.configuration.current.routes
+        tables = sorted(
+            table
+            for of, system, table in routes
+            if (of, system) == (found.domain, found.name)
+        )
+        yield from examine(tables)
     yield from _polls(session, found)
 
 

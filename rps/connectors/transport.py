@@ -19,7 +19,7 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_encoding_from_headers
 
-from rps.connectors import addresses, http1
+from rps.connectors import addresses, advice, http1
 from rps.connectors.dialing import AddressRefused, Dialer
 from rps.connectors.exchange import Exchange, Group, Lines
 from rps.connectors.streaming import Lost, Opened, Streams
@@ -161,7 +161,7 @@ class Adapter(BaseAdapter):
             reason = _reason(lost.__cause__ or lost)
             return NoAnswer(reason, self._clock() - started)
         except (AddressRefused, OSError, ValueError) as error:
-            return NotSent(_reason(error), self._clock() - started)
+            return NotSent(_unreached(error), self._clock() - started)
         if isinstance(opened, Opened):
             return opened
         headers = Headers(opened.headers)
@@ -183,7 +183,7 @@ class Adapter(BaseAdapter):
             reason = _reason(lost.__cause__ or lost)
             return NoAnswer(reason, self._clock() - started)
         except (AddressRefused, OSError, ValueError) as error:
-            return NotSent(_reason(error), self._clock() - started)
+            return NotSent(_unreached(error), self._clock() - started)
         seconds = self._clock() - started
         return Answer(reading.status, Headers(reading.headers), reading.body, seconds)
 
@@ -299,10 +299,17 @@ def _bytes_of(
 
 def _said(done: Exchange) -> Said:
     if done.error is not None:
-        lost = NoAnswer if done.sent else NotSent
-        return lost(_reason(done.error), done.seconds)
+        if done.sent:
+            return NoAnswer(_reason(done.error), done.seconds)
+        return NotSent(_unreached(done.error), done.seconds)
     answer = done.answer
     return Answer(answer.status, Headers(answer.headers), answer.body, done.seconds)
+
+
+def _unreached(error: BaseException) -> str:
+    """Why nothing was sent, and what to do about it."""
+    known = advice.unreached(error)
+    return f"{_reason(error)}: {known}" if known else _reason(error)
 
 
 def _reason(error: BaseException) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from rps.connectors import advice
 from rps.connectors.rest import records
 from rps.connectors.rest.answers import Heard
 from rps.connectors.rest.calls import Calls, Placed
@@ -46,6 +47,7 @@ class RestConnector:
         description = placed.description
         self._capabilities = description.capabilities
         self._check = description.check
+        self._clock = clock
         self._calls = Calls(transport, placed, clock, pause)
         self._reader = Reader(description, self._calls, files)
         self._writer = Writer(description, self._calls, self._reader)
@@ -98,5 +100,6 @@ class RestConnector:
     def check(self) -> tuple[bool, str]:
         came = self._calls.ask(self._check, self._calls.context())
         if isinstance(came, Heard):
-            return True, "it answers and accepts us"
+            clocks = advice.clocks(came.headers, self._clock())
+            return True, f"it answers and accepts us{clocks and f'; {clocks}'}"
         return False, came.detail
