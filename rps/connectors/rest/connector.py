@@ -13,12 +13,13 @@ from rps.connectors.rest.polling import Polling
 from rps.connectors.rest.reader import Reader
 from rps.connectors.rest.writer import Writer
 from rps.domain.delivery import Missing
+from rps.domain.uses import Uses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rps.connectors.rest.calls import Wire
-    from rps.connectors.rest.reader import FileStore
+    from rps.connectors.rest.files import FileStore
     from rps.domain.delivery import (
         Capabilities,
         ChangesRead,
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 
 
 class RestConnector:
-    """`clock` gives seconds of the epoch; `pause` waits that many seconds."""
+    """`clock` gives seconds of the epoch; `pause` waits that many seconds; `uses` tells
+    what definitions have to do with a table."""
 
     def __init__(
         self,
@@ -43,13 +45,14 @@ class RestConnector:
         files: FileStore,
         clock: Callable[[], float] = time.time,
         pause: Callable[[float], None] = time.sleep,
+        uses: Callable[[str], Uses] = lambda _table: Uses(),
     ) -> None:
         description = placed.description
         self._capabilities = description.capabilities
         self._check = description.check
         self._clock = clock
         self._calls = Calls(transport, placed, clock, pause)
-        self._reader = Reader(description, self._calls, files)
+        self._reader = Reader(description, self._calls, files, uses)
         self._writer = Writer(description, self._calls, self._reader)
         self._polling = Polling(description, self._calls, self._reader, clock)
 

@@ -6,12 +6,14 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from rps.connectors.fetching import fetched
 from rps.connectors.rest import records, template
 from rps.connectors.rest.answers import Asked, Heard
+from rps.connectors.rest.files import TooLarge
 from rps.connectors.shown import text_of_id
+from rps.domain import attachments
 from rps.domain.delivery import (
     CutOff,
     Gone,
@@ -25,7 +27,7 @@ from rps.domain.delivery import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from rps.connectors.rest.answers import Trouble
     from rps.connectors.rest.calls import Calls
@@ -37,35 +39,16 @@ if TYPE_CHECKING:
         Listing,
         Table,
     )
+    from rps.connectors.rest.files import FileStore, Kept
     from rps.connectors.rest.records import Seen
+    from rps.domain.uses import Uses
 
 Unread = Unavailable | NeedsCredentials | Gone | Refused
 ITEMS_MAX = 200
 """Comments, and files, of a record that are looked at: the latest."""
 NEW_BYTES_MAX = 100_000_000
+"""Of a file, where no definition says how large one may be."""
 _REMEMBERED = 5000
-
-
-class Kept(Protocol):
-    """A file whose bytes are in the node by now."""
-
-    @property
-    def sha256(self) -> str: ...
-
-    @property
-    def size(self) -> int: ...
-
-
-class FileStore(Protocol):
-    """The node's own files."""
-
-    def read(self, sha256: str) -> Iterator[bytes]:
-        """Nothing where it is not here."""
-        ...
-
-    def keep(self, pieces: Iterable[bytes], most: int) -> Kept | None:
-        """None where there are more bytes than `most`. Raises CutOff."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +62,16 @@ class Item:
 
 
 class Reader:
+    """`uses` tells what definitions have to do with a table; nothing: all is read."""
+
     def __init__(
-        self, description: Description, calls: Calls, files: FileStore
+        self,
+        description: Description,
+        calls: Calls,
+        files: FileStore,
+        uses: Callable[[str], Uses],
     ) -> None:
+        self._uses = uses
         self._description = description
         self._calls = calls
         self._files = files
@@ -218,8 +208,8 @@ class Reader:
         self, name: str, seen: Seen, since: str = ""
     ) -> list[Item] | Unread:
         """The files, without their bytes."""
-        files = self._description.tables[name].files
-        if files is None:
+        files, uses = self._description.tables[name].files, self._uses(name)
+        if files is None or (uses.fields and not uses.files):
             return []
         listed = self._listed(files.listing, name, seen, since)
         if not isinstance(listed, list):
@@ -285,17 +275,24 @@ class Reader:
         self, name: str, record_id: str, item: Item
     ) -> dict[str, Any] | Unread | None:
         """The file as a change tells of it: its bytes are pulled once, to be hashed and
-        kept. None where it is gone, or too large."""
+        kept, unless it may not pass anyway. None where it is gone."""
         kept = self._known.get((name, record_id, item.id))
         if kept is None:
+            shown, terms = item.shown, self._uses(name).files
+            if terms and "size" in shown and attachments.is_refused(terms, shown):
+                return {**shown, "sha256": attachments.NOT_READ}
             came = self._pulled(name, record_id, item)
+            if isinstance(came, TooLarge):
+                return {**shown, "size": came.size, "sha256": attachments.NOT_READ}
             if came is None or isinstance(came, Unread):
                 return came
             kept = came
             self.knows(name, record_id, item.id, kept)
         return {**item.shown, "size": kept.size, "sha256": kept.sha256}
 
-    def _pulled(self, name: str, record_id: str, item: Item) -> Kept | Unread | None:
+    def _pulled(
+        self, name: str, record_id: str, item: Item
+    ) -> Kept | TooLarge | Unread | None:
         files = self._description.tables[name].files
         if files is None:
             return None
@@ -306,16 +303,22 @@ class Reader:
         came = fetched(said, 0, 0.0)  # type: ignore[arg-type]
         match came:
             case Incoming():
-                try:
-                    return self._files.keep(came.pieces, NEW_BYTES_MAX)
-                except CutOff as cut:
-                    return Unavailable(f"a file was cut: {cut}")
-                finally:
-                    came.pieces.close()
+                return self._kept(name, came)
             case Missing():
                 return None
             case _:
                 return came
+
+    def _kept(self, name: str, came: Incoming) -> Kept | TooLarge | Unavailable:
+        terms = self._uses(name).files
+        most = max((each.size_max for each in terms), default=NEW_BYTES_MAX)
+        try:
+            kept = self._files.keep(came.pieces, most)
+        except CutOff as cut:
+            return Unavailable(f"a file was cut: {cut}")
+        finally:
+            came.pieces.close()
+        return kept or TooLarge(max(most + 1, came.size or 0))
 
     def content(self, sha256: str, most: int) -> bytes | None:
         """The bytes of a file that the node has; None where it has not."""

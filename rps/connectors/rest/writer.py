@@ -21,6 +21,7 @@ from rps.connectors.rest.description import Write as Described
 from rps.connectors.rest.reader import Item, alike
 from rps.connectors.shown import text_of_id
 from rps.connectors.transport import Request
+from rps.domain.attachments import said_size
 from rps.domain.delivery import (
     Delivered,
     Exchange,
@@ -455,11 +456,16 @@ class Writer:
             work.context["file"] = {"remote_id": file.id, "name": file.name}
             came = self._run(work, files.remove, of_record=True)
             return None if isinstance(came, Heard | Missing | None) else came
+        if file.size > UPLOAD_BYTES_MAX:
+            return Refused(
+                f"{file.name} has {said_size(file.size)}, and at most"
+                f" {said_size(UPLOAD_BYTES_MAX)} go to a described system: skip the"
+                " message, and lower 'size_max' of the definition's attachments"
+            )
         content = self._reader.content(file.sha256, UPLOAD_BYTES_MAX)
         if content is None:
             return Refused(
-                f"the bytes of {file.name} are not here, or more than"
-                f" {UPLOAD_BYTES_MAX}: let the file be offered again"
+                f"the bytes of {file.name} are not here: let the file be offered again"
             )
         work.context["file"] = {
             "id": file.id,
