@@ -86,7 +86,8 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
 @login_options
 @_options
 @click.option(
-    "--ca-file",
+    "--ca",
+    "ca_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="PEM of an authority that is trusted besides the public ones.",
 )
