@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 PASSWORD = "a long password"
 READY_SECONDS = 60.0
+BATCH = 100
 OPERATIONS = frozenset({"create", "update"})
 USES = Uses(
     {"short_description": "text", "description": "text"},
@@ -157,7 +158,7 @@ def roundup() -> Iterator[System]:
 
 @contextmanager
 def push() -> Iterator[System]:
-    """The ticket sandbox, one message a request."""
+    """The ticket sandbox."""
     with _desk() as (url, secret):
         wire = Counted()
         connector = PushConnector(
@@ -165,7 +166,7 @@ def push() -> Iterator[System]:
             url=url,
             secrets=[secret],
             capabilities=Capabilities(
-                dedupe=True, conditional_write=True, read_back=True
+                dedupe=True, conditional_write=True, read_back=True, batch=BATCH
             ),
         )
         fields = {"title": "Printer on fire", "note": "x" * 400}
@@ -183,7 +184,7 @@ def node() -> Iterator[System]:
         run.serve(here) as ours,
         run.serve(there) as theirs,
     ):
-        link(run, (here, ours), (there, theirs), 1)
+        link(run, (here, ours), (there, theirs), BATCH)
         file = run.folder / "desk.secret"
         file.write_text(secret)
         reached = ("--url", url, "--secret-file", str(file))

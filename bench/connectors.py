@@ -82,6 +82,8 @@ class Work:
         ]
         if self._system.journal:
             rows.append(self._measured("comment", self._comment))
+        if self._system.connector.capabilities.batch > 1:
+            rows.append(self._together())
         if polls:
             rows.append(self._polled())
             time.sleep(QUIET_SECONDS)
@@ -104,6 +106,20 @@ class Work:
         shown = self._poll()
         return meter.row("poll, a record", max(shown, 1))
 
+    def _together(self) -> Row:
+        """As many in a request as it takes; what another node has to do yet is not
+        waited for."""
+        writes = [
+            self._write("update", made, fields={self._system.field: "z" * 100})
+            for made in self._made
+        ]
+        meter = _Meter(self._system)
+        for came in self._system.connector.write_many(writes):
+            for _, told in came:
+                if not isinstance(told, Delivered | Received):
+                    raise Trouble(told)
+        return meter.row("update, many a request", len(writes))
+
     # --- changes ----------------------------------------------------------------------
 
     def _create(self, _number: int) -> None:
@@ -125,12 +141,8 @@ class Work:
         self._written("update", made, entries=(entry,))
 
     def _written(self, operation: Any, made: _Made, **what: Any) -> None:
-        """Against the revision that was told last."""
-        write = Write(
-            *(str(uuid4()), made.key, self._system.process_event, operation),
-            *(self._system.table, made.record_id, made.revision),
-            **{"fields": {}, **what},
-        )
+        """Until it is done there."""
+        write = self._write(operation, made, **what)
         deadline = time.monotonic() + PATIENCE_SECONDS
         told = self._system.connector.write(write)
         while isinstance(told, Received) and time.monotonic() < deadline:
@@ -139,6 +151,14 @@ class Work:
             raise Trouble(told)
         made.record_id = told.record_id
         made.revision = told.record.revision if told.record else told.revision
+
+    def _write(self, operation: Any, made: _Made, **what: Any) -> Write:
+        """Against the revision that was told last."""
+        return Write(
+            *(str(uuid4()), made.key, self._system.process_event, operation),
+            *(self._system.table, made.record_id, made.revision),
+            **{"fields": {}, **what},
+        )
 
     def _poll(self) -> int:
         """To the end; how many records were shown."""
