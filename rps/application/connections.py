@@ -95,22 +95,23 @@ class Connections:
 
     def _make(self, system: RemoteSystem, secrets: list[str]) -> Connector:
         settings = system.settings
+        transport = self._transport.trusting(settings.get("ca", ""))
         if system.connector == NODE:
             return NodeConnector(
-                self._transport,
+                transport,
                 url=settings["url"],
                 secrets=secrets,
                 decides=settings["decides"],
                 batch=settings["batch"],
             )
         if system.connector == REST:
-            return self._described(system, secrets)
+            return self._described(system, secrets, transport)
         if system.connector == SERVICENOW:
-            return self._servicenow(system, secrets)
+            return self._servicenow(system, secrets, transport)
         if system.connector != "push":
             raise ConnectorUnknown(system.connector)
         return PushConnector(
-            self._transport,
+            transport,
             url=settings["url"],
             secrets=secrets,
             capabilities=Capabilities(
@@ -122,7 +123,9 @@ class Connections:
             ),
         )
 
-    def _described(self, system: RemoteSystem, secrets: list[str]) -> Connector:
+    def _described(
+        self, system: RemoteSystem, secrets: list[str], transport: Transport
+    ) -> Connector:
         """Raises ConnectorUnknown where this version does not read its description."""
         settings = system.settings
         try:
@@ -135,17 +138,17 @@ class Connections:
         )
         files = Blobs(self._datastore).of(system.domain)
         return RestConnector(
-            *(self._transport, placed, files),
+            *(transport, placed, files),
             uses=lambda table: self._uses(system.domain, system.name, table),
         )
 
     def _servicenow(
-        self, system: RemoteSystem, secrets: list[str]
+        self, system: RemoteSystem, secrets: list[str], transport: Transport
     ) -> ServiceNowConnector:
         of = (self._datastore, system.domain, system.name)
         per_hour = system.settings.get("requests_per_hour")
         return ServiceNowConnector(
-            self._transport,
+            transport,
             settings=system.settings,
             secrets=secrets,
             uses=lambda table: self._uses(system.domain, system.name, table),

@@ -20,6 +20,7 @@ COMMANDS = {
     "doctor": "rps.cli.doctor:doctor",
     "status": "rps.cli.status:status",
     "rebuild": "rps.cli.rebuild:rebuild",
+    "compare": "rps.cli.compare:compare",
     "correlation": "rps.cli.correlations:correlation",
     "problems": "rps.cli.problems:problems",
     "conflict": "rps.cli.conflicts:conflict",
@@ -44,7 +45,7 @@ Exit codes:
   2  wrong usage or configuration
   3  no such thing
   4  the database or a remote system cannot be reached
-  5  what was compared differs (rps definition what-if)
+  5  what was compared differs (rps compare, rps definition what-if)
 
 \b
 Environment (all may be left out):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +11,7 @@ import click
 from rps.cli.described import described, given_settings
 from rps.cli.servicenow import login_options, of_options
 from rps.cli.terminal import Failure, output_option, show_json
+from rps.cli.trust import authorities_in, ca_option
 from rps.config import Config
 from rps.connectors.addresses import url_refusal
 from rps.connectors.conformance import suite, systems
@@ -25,6 +26,7 @@ from rps.domain.problem import DefinitionRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from typing import TextIO
 
     from rps.connectors.conformance.results import Result
@@ -85,18 +87,13 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @login_options
 @_options
-@click.option(
-    "--ca",
-    "ca_file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="PEM of an authority that is trusted besides the public ones.",
-)
+@ca_option
 @output_option
 def test(
     *,
     source: str,
     url: str,
-    ca_file: Path | None,
+    ca: Path | None,
     output: str,
     **given: Any,
 ) -> None:
@@ -109,7 +106,8 @@ def test(
     if refusal := url_refusal(url):
         raise click.BadParameter(refusal, param_hint="--url")
     _only_of(source, given)
-    transport = Transport(Config.from_environ().allow_networks, ca_file=ca_file)
+    pem = authorities_in(ca, url, datetime.now(UTC))
+    transport = Transport(Config.from_environ().allow_networks).trusting(pem)
     makes = {SERVICENOW: _instance, PUSH: _receiver}.get(source)
     if makes is None:
         tried = _described(transport, url, source, given)

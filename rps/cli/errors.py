@@ -8,7 +8,8 @@ from eventsourcing.persistence import PersistenceError, ProgrammingError
 
 from rps.application import Contended
 from rps.application.connections import ConnectorUnknown
-from rps.application.neighbours import InvitationRefused, NotANode, PeerUnanswered
+from rps.application.invitation import InvitationRefused
+from rps.application.neighbours import NotANode, PeerUnanswered
 from rps.application.operations import (
     LaneBusy,
     NotFound,

@@ -23,6 +23,7 @@ from rps.cli.terminal import (
     show,
     show_json,
 )
+from rps.cli.trust import authorities_in, ca_option, trust
 from rps.connectors.addresses import url_refusal
 from rps.connectors.batch import MESSAGES_MAX
 from rps.connectors.servicenow.connector import SERVICENOW
@@ -32,6 +33,7 @@ from rps.domain.remote_system import RemoteSystem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from typing import TextIO
 
     from rps.cli.session import Session
@@ -44,7 +46,7 @@ def system() -> None:
     """Register remote systems and say whether they take part."""
 
 
-for linking in (invite, accept, moved, rotate, check):
+for linking in (invite, accept, moved, rotate, check, trust):
     system.add_command(linking)
 
 
@@ -101,6 +103,7 @@ def list_systems(output: str) -> None:
     show_default=True,
     help="Messages that a request to it may carry.",
 )
+@ca_option
 @servicenow_options
 @domain_option
 @output_option
@@ -118,6 +121,7 @@ def add(
     no_conditional_write: bool,
     no_read_back: bool,
     batch: int,
+    ca: Path | None,
     domain: str,
     output: str,
     **own: Any,
@@ -143,6 +147,7 @@ def add(
         add_described(
             *(name, domain, url, description, source, pairs, own.pop("poll_seconds")),
             (given, hook),
+            ca,
             output,
         )
         return
@@ -161,6 +166,8 @@ def add(
             settings, made_secret = kept(session, domain, name, url, own), None
         else:
             made_secret = _keep_secret(session, domain, name, given)
+        if pem := authorities_in(ca, url, session.now):
+            settings["ca"] = pem
         _, made = session.application.register_system(
             *(domain, name, connector, description, settings),
             session.actor,

@@ -35,7 +35,7 @@ CLOCK_SECONDS_MAX: Final = 60.0
 _MARKUP = re.compile(rb"\s*<")
 _RENEW = "have it renewed there, and look whether the clock of this machine is right"
 _OTHER_NAME = "it is for another name: correct the URL, or the certificate"
-_NOBODY_KNOWN = "have a known authority sign it, or let rps trust the one that did"
+_NOBODY_KNOWN = "have a known authority sign it, or name your own with rps system trust"
 _OF_CERTIFICATES = {
     9: _RENEW,
     10: _RENEW,

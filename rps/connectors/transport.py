@@ -12,6 +12,8 @@ import ssl
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -26,7 +28,6 @@ from rps.connectors.streaming import Lost, Opened, Streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from rps.config import Network
     from rps.connectors.addresses import Resolver
@@ -105,8 +106,8 @@ class Adapter(BaseAdapter):
     """For a `requests` session, and for many requests side by side without one.
 
     `allow_networks` may be reached at any port, by http too; everything else only where
-    public, by https on 443 and 8443. `ca_file` (PEM) adds an operator's own authorities
-    to the public ones.
+    public, by https on 443 and 8443. `authorities` (PEM) are whom an operator trusts
+    to vouch for who answers, instead of the public ones.
     """
 
     def __init__(
@@ -117,15 +118,11 @@ class Adapter(BaseAdapter):
         total_seconds: float = 30.0,
         idle_seconds: float = 30.0,
         resolve: Resolver = addresses.resolve,
-        ca_file: Path | None = None,
+        authorities: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
-        trust = ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
-        trust.minimum_version = ssl.TLSVersion.TLSv1_2
-        trust.set_alpn_protocols(["http/1.1"])
-        if ca_file is not None:
-            trust.load_verify_locations(cafile=ca_file)
+        trust = _trust(authorities)
         self._dialer = Dialer(allow_networks, resolve, trust, connect_seconds, clock)
         self._lines = Lines(clock)
         self._streams = Streams(self._dialer, clock, total_seconds, idle_seconds)
@@ -223,6 +220,19 @@ class Transport:
 
     def __init__(self, allow_networks: tuple[Network, ...], **options: Any) -> None:
         self._adapter = Adapter(allow_networks, **options)
+        self._make = partial(Transport, allow_networks, **options)
+        self._trusting: dict[str, Transport] = {}
+        self._lock = Lock()
+
+    def trusting(self, authorities: str) -> Transport:
+        """One for systems that these vouch for (PEM; "": the public ones), the same
+        each time it is asked for: its connections are its own."""
+        if not authorities:
+            return self
+        with self._lock:
+            if authorities not in self._trusting:
+                self._trusting[authorities] = self._make(authorities=authorities)
+            return self._trusting[authorities]
 
     def send_many(
         self, requests: Sequence[Request]
@@ -259,6 +269,20 @@ class Transport:
 
     def close(self) -> None:
         self._adapter.close()
+        for each in self._trusting.values():
+            each.close()
+
+
+def _trust(authorities: str) -> ssl.SSLContext:
+    if authorities:
+        trust = ssl.create_default_context(cadata=authorities)
+        # Whatever was named is trusted, also one that another authority vouches for.
+        trust.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    else:
+        trust = ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
+    trust.minimum_version = ssl.TLSVersion.TLSv1_2
+    trust.set_alpn_protocols(["http/1.1"])
+    return trust
 
 
 def _exchange(place: int, request: Request) -> Exchange | str:
@@ -317,8 +341,10 @@ def _reason(error: BaseException) -> str:
     match error:
         case AddressRefused():
             return str(error)
+        case ssl.SSLCertVerificationError():
+            return f"TLS: {error.verify_message}"
         case ssl.SSLError():
-            return f"TLS: {getattr(error, 'verify_message', error.reason)}"
+            return f"TLS: {error.reason}"
         case TimeoutError():
             return "not done in time"
         case http1.Unreadable():

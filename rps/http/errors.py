@@ -16,7 +16,7 @@ from rps.application.blobs import BlobContradicted, BlobTaken
 from rps.application.capture import SystemUnknown
 from rps.application.connections import ConnectorUnknown
 from rps.application.dry_run import NotOfDefinition, RecordUnread
-from rps.application.neighbours import InvitationRefused
+from rps.application.invitation import InvitationRefused
 from rps.application.operations import (
     LaneBusy,
     NotFound,
@@ -43,32 +43,11 @@ from rps.http.access import RoleMissing
 from rps.http.file_answers import FileRefused
 from rps.http.inputs import HeaderRefused, QueryRefused
 from rps.http.problems import Problem
+from rps.http.refusals import ChangeIdRepeated, CheckFailed, NotTakenNow
 from rps.log.append import ChangeIdReused, ConfigurationMoved, LeaseLost, VersionTaken
 
 if TYPE_CHECKING:
     from rps.http.problems import Table
-
-
-class CheckFailed(Exception):
-    """The remote system cannot be used as it is; the text is what it said."""
-
-
-class NotTakenNow(Exception):
-    """The system is paused or disabled on this side: its messages wait over there."""
-
-    def __init__(self, state: str, seconds: int) -> None:
-        super().__init__(state, seconds)
-        self.state = state
-        self.seconds = seconds
-
-
-class ChangeIdRepeated(ValueError):
-    """One request names the same change twice, at the places given."""
-
-    def __init__(self, first: str, second: str) -> None:
-        super().__init__(first, second)
-        self.first = first
-        self.second = second
 
 
 def place_of(index: int | None, key: str) -> str | None:

@@ -19,7 +19,6 @@ from rps.http import json_body
 from rps.http.answers import answer
 from rps.http.change_schema import checked
 from rps.http.changes import LIMITS
-from rps.http.errors import NotTakenNow
 from rps.http.file_answers import OCTETS, file_answer
 from rps.http.inputs import raw_body
 from rps.http.node_schemas import (
@@ -31,6 +30,7 @@ from rps.http.node_schemas import (
     SETTLED_SCHEMA,
     STANDING_SCHEMA,
 )
+from rps.http.refusals import NotTakenNow
 from rps.http.routes import public, route
 from rps.projections.attachment_questions import AttachmentQuestions
 from rps.projections.node_questions import NodeQuestions

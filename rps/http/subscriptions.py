@@ -26,7 +26,7 @@ from rps.http.inputs import (
     precondition,
 )
 from rps.http.routes import CONFIGURERS, OPERATORS, READERS, allowed, route
-from rps.http.systems import URL_MAX, http_url, signing_secret
+from rps.http.system_settings import URL_MAX, http_url, signing_secret
 from rps.projections.notice_questions import NOTHING, NoticeQuestions
 
 if TYPE_CHECKING:

@@ -264,8 +264,8 @@ class Deliverer:
                 doubtful = 2 * len(failing) > len(attempts)
                 for attempt in attempts:
                     attempt.doubtful = doubtful
-                self._committer.put(attempts)
                 self._turns.answered(key, len(attempts), doubtful=doubtful)
+                self._committer.put(attempts)
         except BaseException as error:  # noqa: BLE001 - the worker raises it
             self._break(error)
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from rps.application import RemoteProcessSync
     from rps.application.configuration import Configuration
+    from rps.application.neighbours import Wire
     from rps.connectors.node import NodeConnector
-    from rps.connectors.push import Wire
     from rps.domain.remote_system import RemoteSystem
 
 HEARTBEAT_SECONDS = 30.0

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
-import certificates
 import pytest
 from described import NOW
 from loopback_server import LOOPBACK, LoopbackServer, answer
+from private_authority import Authority
 from speakers import SPEAKERS, TABLE
 
 from rps.connectors.transport import Transport
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from loopback_server import Respond
 
+HOST = "desk.test"
+KNOWN, UNKNOWN = Authority("Acme"), Authority("Nobody")
 HTML = [("Content-Type", "text/html; charset=utf-8")]
 JSON = [("Content-Type", "application/json")]
 LOGIN = b"<!DOCTYPE html><html><title>Log in</title></html>"
@@ -53,25 +55,25 @@ def stamped(seconds: float, status: int, value: Any) -> Respond:
 
 
 @contextmanager
-def closed() -> Iterator[str]:
+def closed(_folder: Path) -> Iterator[str]:
     with LoopbackServer(answer(200)) as server:
         port = server.port
-    yield f"http://{certificates.HOST}:{port}"
+    yield f"http://{HOST}:{port}"
 
 
 @contextmanager
 def tls(context: ssl.SSLContext) -> Iterator[str]:
     with LoopbackServer(answer(200, b"{}"), tls=context) as server:
-        yield f"https://{certificates.HOST}:{server.port}"
+        yield f"https://{HOST}:{server.port}"
         assert server.received == []  # no password, no message
 
 
 @contextmanager
-def plain() -> Iterator[str]:
+def plain(_folder: Path) -> Iterator[str]:
     """Speaks HTTP where TLS is begun, and says so in HTTP."""
     refused = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
     with LoopbackServer(on_connect=lambda line: line.write(refused)) as server:
-        yield f"https://{certificates.HOST}:{server.port}"
+        yield f"https://{HOST}:{server.port}"
 
 
 @contextmanager
@@ -80,38 +82,38 @@ def at(url: str) -> Iterator[str]:
 
 
 UNREACHED = {
-    "no such host": (lambda: at("http://nowhere.test"), "there is no such host"),
+    "no such host": (lambda _: at("http://nowhere.test"), "there is no such host"),
     "refused": (closed, "nothing listens there: is it running"),
-    "not allowed": (lambda: at("http://inside.test"), "RPS_ALLOW_NETWORKS"),
+    "not allowed": (lambda _: at("http://inside.test"), "RPS_ALLOW_NETWORKS"),
     "no TLS": (plain, "is https what is spoken at this port?"),
     "self-signed": (
-        lambda: tls(certificates.of_host(known=False).context()),
+        lambda folder: tls(UNKNOWN.serves(folder, HOST)),
         "have a known authority sign it",
     ),
     "expired": (
-        lambda: tls(certificates.of_host(days=-1).context()),
+        lambda folder: tls(KNOWN.serves(folder, HOST, days=-1)),
         "certificate has expired: have it renewed there",
     ),
     "wrong host": (
-        lambda: tls(certificates.of_host("other.test").context()),
+        lambda folder: tls(KNOWN.serves(folder, "other.test")),
         "it is for another name: correct the URL",
     ),
 }
 
 
 @pytest.fixture(scope="module")
-def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Transport]:
+def wire() -> Iterator[Transport]:
     """Knows an authority, and the names of desk.test and inside.test."""
-    file: Path = tmp_path_factory.mktemp("authority") / "ca.pem"
-    file.write_bytes(certificates.authority().pem)
-    known = {certificates.HOST: ["127.0.0.1"], "inside.test": ["10.0.0.1"]}
+    known = {HOST: ["127.0.0.1"], "inside.test": ["10.0.0.1"]}
 
     def resolve(host: str, _port: int) -> list[str]:
         if host not in known:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return known[host]
 
-    made = Transport(LOOPBACK, connect_seconds=2, ca_file=file, resolve=resolve)
+    made = Transport(
+        LOOPBACK, connect_seconds=2, authorities=KNOWN.pem, resolve=resolve
+    )
     yield made
     made.close()
 
@@ -119,11 +121,11 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Transport]:
 @pytest.mark.parametrize("trouble", UNREACHED)
 @pytest.mark.parametrize("speaker", SPEAKERS)
 def test_where_it_is_not_reached_nothing_was_written_and_it_says_what_to_do(
-    wire: Transport, speaker: str, trouble: str
+    wire: Transport, speaker: str, trouble: str, tmp_path: Path
 ) -> None:
     way, words = UNREACHED[trouble]
     asks = SPEAKERS[speaker]
-    with way() as url:
+    with way(tmp_path) as url:
         connector = asks.connect(wire, url)
         outcome = connector.write(asks.update)
         fine, says = connector.check()

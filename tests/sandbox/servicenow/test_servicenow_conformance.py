@@ -29,7 +29,7 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def wire(instance: InstanceProcess) -> Iterator[Transport]:
     loopback = (ipaddress.ip_network("127.0.0.0/8"),)
-    transport = Transport(loopback, ca_file=instance.pem)
+    transport = Transport(loopback, authorities=instance.pem.read_text())
     yield transport
     transport.close()
 
