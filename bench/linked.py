@@ -35,7 +35,7 @@ def linked(run: Deployment, size: Size, *, batch: int) -> Outcome:
         here, there = (stack.enter_context(run.fresh(BATCHED)) for _ in range(2))
         ours = stack.enter_context(run.serve(here))
         theirs = stack.enter_context(run.serve(there))
-        _link(run, (here, ours), (there, theirs), batch)
+        link(run, (here, ours), (there, theirs), batch)
         post(run, ours, size.changes, size.keys, **BULK)
         with run.work(here, "receiver", "projector"):
             await_true(
@@ -55,7 +55,7 @@ def linked(run: Deployment, size: Size, *, batch: int) -> Outcome:
         )
 
 
-def _link(
+def link(
     run: Deployment, near: tuple[str, Node], far: tuple[str, Node], batch: int
 ) -> None:
     (here, ours), (there, theirs) = near, far

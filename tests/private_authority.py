@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PEM = serialization.Encoding.PEM
+HERE = "127.0.0.1"
 
 
 class Authority:
@@ -35,11 +36,13 @@ class Authority:
     def chain(self) -> str:
         return self.pem + self._chain
 
-    def serves(self, folder: Path) -> ssl.SSLContext:
-        """For a server on 127.0.0.1."""
+    def serves(
+        self, folder: Path, host: str = HERE, *, days: int = 10
+    ) -> ssl.SSLContext:
+        """For a server at `host`, until so many days from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "desk")])
-        certificate = _signed(self, name, key, is_authority=False, days=10)
+        certificate = _signed(self, name, key, is_authority=False, days=days, host=host)
         private = key.private_bytes(
             PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -57,13 +60,16 @@ def _signed(
     *,
     is_authority: bool,
     days: int,
+    host: str = HERE,
 ) -> str:
     now = datetime.now(UTC)
     public, signs = key.public_key(), issuer._key
     key_of = x509.AuthorityKeyIdentifier.from_issuer_public_key(signs.public_key())
     own = x509.SubjectKeyIdentifier.from_public_key(public)
     constraints = x509.BasicConstraints(ca=is_authority, path_length=None)
-    here = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    named: x509.GeneralName = x509.DNSName(host)
+    if host == HERE:
+        named = x509.IPAddress(ipaddress.ip_address(HERE))
     made = (
         x509.CertificateBuilder(issuer._name, name, public, x509.random_serial_number())
         .not_valid_before(now - timedelta(days=60))
@@ -71,6 +77,6 @@ def _signed(
         .add_extension(constraints, critical=True)
         .add_extension(key_of, critical=False)
         .add_extension(own, critical=False)
-        .add_extension(x509.SubjectAlternativeName([here]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([named]), critical=False)
     )
     return made.sign(signs, hashes.SHA256()).public_bytes(PEM).decode()

@@ -138,7 +138,10 @@ class Connections:
             description, settings["url"], chosen_settings, secrets[0] if secrets else ""
         )
         files = Blobs(self._datastore).of(system.domain)
-        return RestConnector(transport, placed, files)
+        return RestConnector(
+            *(transport, placed, files),
+            uses=lambda table: self._uses(system.domain, system.name, table),
+        )
 
     def _servicenow(
         self, system: RemoteSystem, secrets: list[str], transport: Transport

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from rps.domain import attachments
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -16,8 +14,6 @@ if TYPE_CHECKING:
     from rps.domain.uses import Uses
 
 Offer = dict[str, Any]
-UNKNOWN_CONTENT = blake2b(b"a file that is refused is not fetched", digest_size=32)
-"""Stands for the SHA-256 of what nobody reads."""
 
 
 def change_of(
@@ -74,8 +70,3 @@ def _id_of(change: Mapping[str, Any], shown: Shown) -> str:
         body = dict(change)
     made = blake2b(orjson.dumps(body, option=orjson.OPT_SORT_KEYS), digest_size=16)
     return f"poll:{made.hexdigest()}"
-
-
-def is_refused(uses: Uses, offer: Mapping[str, Any]) -> bool:
-    """Whether no definition lets the file pass: then nobody has to read it."""
-    return all(attachments.refusal(terms, offer) for terms in uses.files)

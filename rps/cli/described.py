@@ -43,13 +43,13 @@ def described(source: str) -> tuple[Any, Description]:
         raise Failure(f"{len(refused.problems)} problem(s) in {source}") from refused
 
 
-def given_settings(pairs: Iterable[str]) -> dict[str, str]:
+def given_settings(pairs: Iterable[str], option: str = "--set") -> dict[str, str]:
     """From `key=value`."""
     made = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
-            raise click.BadParameter(f"{pair}: write key=value", param_hint="--set")
+            raise click.BadParameter(f"{pair}: write key=value", param_hint=option)
         made[key] = value
     return made
 

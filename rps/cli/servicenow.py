@@ -13,7 +13,11 @@ from rps.application.secret_store import SecretStore
 from rps.cli.session import open_session
 from rps.cli.terminal import Exit, Failure, domain_option, output_option, show
 from rps.connectors.servicenow.checking import Checked
-from rps.connectors.servicenow.settings import AUTHS, CORRELATION_FIELD
+from rps.connectors.servicenow.settings import (
+    AUTHS,
+    CORRELATION_FIELD,
+    SECRET_NAMES,
+)
 from rps.connectors.transport import Transport
 from rps.http import servicenow_settings
 from rps.projections.poll_questions import PollQuestions
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
     from rps.domain.remote_system import RemoteSystem
 
 COLUMNS = ("what", "result", "said", "remedy")
-_OPTIONS = (
+_LOGIN = (
     click.option(
         "--auth", type=click.Choice(AUTHS), help="How to log in to ServiceNow."
     ),
@@ -45,6 +49,8 @@ _OPTIONS = (
         "--correlation-field",
         help=f"ServiceNow: where records keep our id.  [default: {CORRELATION_FIELD}]",
     ),
+)
+_POLLING = (
     click.option(
         "--poll-seconds",
         type=click.IntRange(0, 86_400),
@@ -61,12 +67,18 @@ _OPTIONS = (
         help="ServiceNow: what all workers together may ask.",
     ),
 )
-_SECRETS = ("password", "client_secret", "refresh_token")
 
 
 def servicenow_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that only an instance has."""
-    for option in reversed(_OPTIONS):
+    for option in reversed((*_LOGIN, *_POLLING)):
+        command = option(command)
+    return command
+
+
+def login_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Those of them that tell how an instance is spoken to."""
+    for option in reversed(_LOGIN):
         command = option(command)
     return command
 
@@ -78,24 +90,31 @@ def kept(
     url: str,
     given: dict[str, Any],
 ) -> dict[str, Any]:
-    """Keep the credentials; answers the settings. Raises click.BadParameter."""
-    told = {k: v for k, v in given.items() if v not in (None, ()) and k[-5:] != "_file"}
-    if "display_values" in told:
-        told["display_values"] = list(told["display_values"])
-    files: dict[str, TextIO | None] = {each: given[f"{each}_file"] for each in _SECRETS}
-    secrets = {each: file.read().strip() for each, file in files.items() if file}
+    """Keep the credentials; answers the settings. Raises click.UsageError."""
     store = SecretStore(session.application, os.urandom)
     live = store.live(domain, [name])
-    try:
-        settings = servicenow_settings.checked({"url": url, "secrets": [name], **told})
-        value = servicenow_settings.kept(
-            settings["auth"], secrets, live[0] if live else None
-        )
-    except ValidationError as error:
-        raise click.UsageError(_said(error)) from None
+    settings, value = of_options(url, [name], given, live[0] if live else None)
     if value is not None:
         store.keep(domain, name, value)
     return settings
+
+
+def of_options(
+    url: str, names: list[str], given: dict[str, Any], known: str | None
+) -> tuple[dict[str, Any], str | None]:
+    """The settings of an instance, and the secret that is to be kept, where it is
+    another than what is `known`. Raises click.UsageError."""
+    told = {k: v for k, v in given.items() if v not in (None, ()) and k[-5:] != "_file"}
+    if "display_values" in told:
+        told["display_values"] = list(told["display_values"])
+    files: dict[str, TextIO | None] = {n: given[f"{n}_file"] for n in SECRET_NAMES}
+    secrets = {name: file.read().strip() for name, file in files.items() if file}
+    try:
+        settings = servicenow_settings.checked({"url": url, "secrets": names, **told})
+        value = servicenow_settings.kept(settings["auth"], secrets, known)
+    except ValidationError as error:
+        raise click.UsageError(_said(error)) from None
+    return settings, value
 
 
 def _said(error: ValidationError) -> str:
@@ -139,15 +158,16 @@ def _checked(session: Session, found: RemoteSystem) -> Iterator[Checked]:
     examine = getattr(connector, "examine", None)
     if examine is None:
         fine, said = connector.check()
-        yield Checked("system", "ok" if fine else "error", said or "answers")
-        return
-    routes = application.configuration.current.routes
-    tables = sorted(
-        table
-        for of, system, table in routes
-        if (of, system) == (found.domain, found.name)
-    )
-    yield from examine(tables)
+        result, remedy = ("ok", "") if fine else ("error", "as it says")
+        yield Checked("system", result, said or "answers", remedy)
+    else:
+        routes = application.configuration.current.routes
+        tables = sorted(
+            table
+            for of, system, table in routes
+            if (of, system) == (found.domain, found.name)
+        )
+        yield from examine(tables)
     yield from _polls(session, found)
 
 

@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from rps.connectors import advice
 from rps.connectors.shown import ShownRecord, parsed, shown_record, snapshot
 from rps.connectors.transport import Answer
 from rps.domain.delivery import (
@@ -31,6 +32,10 @@ REFUSING = frozenset(range(400, 500)) - {408, 425, 429}  # those three pass with
 _DETAIL_CHARACTERS = 500
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+")
 _UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_NO_RECORD = (
+    "the answer is no record: it is cut off or longer than 64 KiB, or the URL is not"
+    " where messages are taken"
+)
 _SECONDS = re.compile(r"[0-9]{1,10}")
 
 
@@ -58,10 +63,34 @@ def classified(
             return Moved(detail, exchange)
         case HTTPStatus.GONE:
             return Gone(detail, exchange)
+        case status if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+            return Unavailable(advice.redirected(said), exchange=exchange)
         case status if status in REFUSING:
             return Refused(detail, exchange)
         case _:
             return Unavailable(detail, retry_after(said, now), exchange)
+
+
+def signed(
+    said: Answer, exchange: Exchange, now: float
+) -> NeedsCredentials | Gone | Moved | Refused | Unavailable:
+    """As `classified`, of a request that we signed."""
+    outcome = classified(said, exchange, now)
+    if not isinstance(outcome, NeedsCredentials):
+        return outcome
+    remedy = advice.clocks(said.headers, now) or "give both sides the same secret"
+    detail = f"{outcome.detail}: it does not accept our signature; {remedy}"
+    return NeedsCredentials(detail, exchange)
+
+
+def web_page(said: Answer) -> str:
+    """What it says where one comes with a 2xx; "" where it is none."""
+    if not (is_success(said.status) and advice.is_web_page(said)):
+        return ""
+    return (
+        f"answered {said.status} with a web page: the URL leads to a login page, a"
+        " proxy or another site, not to what takes messages; correct it"
+    )
 
 
 def reading(said: Said, record_id: str, exchange: Exchange, now: float) -> Reading:
@@ -74,19 +103,30 @@ def reading(said: Said, record_id: str, exchange: Exchange, now: float) -> Readi
     if is_success(said.status):
         record = shown_record(parsed(said.body))
         if record is None:
-            return Refused("the answer is not a record", exchange)
+            detail = web_page(said) or _NO_RECORD
+            return Refused(detail, exchange)
         return snapshot(record, record_id)
-    outcome = classified(said, exchange, now)
+    outcome = signed(said, exchange, now)
     if isinstance(outcome, Moved):
         return Refused(outcome.detail, exchange)
     return outcome
 
 
-def answers_well(said: Said) -> tuple[bool, str]:
+def answers_well(said: Said, now: float) -> tuple[bool, str]:
     """Whether it did, and what it said."""
     if not isinstance(said, Answer):
         return False, said.detail
-    return is_success(said.status), detail_of(said)
+    if page := web_page(said):
+        return False, page
+    if said.status == HTTPStatus.NOT_FOUND:
+        return (
+            False,
+            f"{detail_of(said)}: nothing answers at this path; correct the URL",
+        )
+    if not is_success(said.status):
+        return False, signed(said, Exchange(), now).detail
+    clocks = advice.clocks(said.headers, now)
+    return True, f"{detail_of(said)}{clocks and f'; {clocks}'}"
 
 
 def is_success(status: int) -> bool:

@@ -176,6 +176,12 @@ class NodeConnector:
                 for at, message in part
             ]
             return
+        if page := meaning.web_page(said):
+            yield [
+                (at, Unavailable(page, exchange=meaning.exchange_of(message, said)))
+                for at, message in part
+            ]
+            return
         receipts = batches.receipts_of(said.body)
         yield [
             (at, self._receipted(writes[at], message, said, receipts))
@@ -188,7 +194,7 @@ class NodeConnector:
                 return Unavailable(said.detail, exchange=exchange)
             case NoAnswer():
                 return Uncertain(said.detail, exchange)
-        return meaning.classified(said, exchange, self._clock())
+        return meaning.signed(said, exchange, self._clock())
 
     def _receipted(
         self,
@@ -252,7 +258,7 @@ class NodeConnector:
 
     def check(self) -> tuple[bool, str]:
         said, _ = self._got("ping")
-        return meaning.answers_well(said)
+        return meaning.answers_well(said, self._clock())
 
     def ask(self, what: str, say: dict[str, Any]) -> tuple[dict[str, Any] | None, str]:
         """POST `say` to `{url}/{what}`: what was answered, or None and why."""

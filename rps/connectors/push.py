@@ -28,12 +28,12 @@ from urllib.parse import quote
 import orjson
 
 from rps.connectors import batch as batches
-from rps.connectors import meaning
+from rps.connectors import meaning, push_answers
 from rps.connectors.fetching import fetched, ranged
 from rps.connectors.preview import preview_of
 from rps.connectors.shown import parsed, shown_record, snapshot
 from rps.connectors.signature import Signer
-from rps.connectors.transport import Answer, NoAnswer, NotSent, Request
+from rps.connectors.transport import Answer, Request
 from rps.domain.delivery import (
     Exchange,
     Found,
@@ -62,12 +62,6 @@ if TYPE_CHECKING:
     )
 
 _REVISION = re.compile(r"[\x21\x23-\x7e]{1,255}")  # what an entity tag may hold
-# These 5xx say that the request was turned away; after any other the work may be done.
-_TURNED_AWAY = (
-    HTTPStatus.NOT_IMPLEMENTED,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-    HTTPStatus.HTTP_VERSION_NOT_SUPPORTED,
-)
 
 
 class Wire(Protocol):
@@ -206,6 +200,19 @@ class PushConnector:
                 (at, self._judged(writes[at], said, meaning.exchange_of(message, said)))
                 for at, message in part
             ]
+        if page := meaning.web_page(said):
+            return [
+                (
+                    at,
+                    push_answers.web_page(
+                        writes[at],
+                        page,
+                        meaning.exchange_of(message, said),
+                        self._capabilities,
+                    ),
+                )
+                for at, message in part
+            ]
         receipts = batches.receipts_of(said.body)
         told: list[tuple[int, Outcome]] = []
         for at, message in part:
@@ -225,22 +232,9 @@ class PushConnector:
         return told
 
     def _judged(self, write: Write, said: Said, exchange: Exchange) -> Outcome:
-        match said:
-            case NotSent():
-                return Unavailable(said.detail, exchange=exchange)
-            case NoAnswer():
-                return Uncertain(said.detail, exchange)
-        if meaning.is_success(said.status):
-            return meaning.delivered(write, shown_record(parsed(said.body)), exchange)
-        if write.operation == "delete" and said.status == HTTPStatus.NOT_FOUND:
-            return meaning.delivered(
-                write, None, exchange
-            )  # gone already: what was asked
-        if said.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not (
-            said.status in _TURNED_AWAY or self._repeatable(write)
-        ):
-            return Uncertain(meaning.detail_of(said), exchange)
-        return meaning.classified(said, exchange, self._clock())
+        return push_answers.judged(
+            write, said, exchange, self._capabilities, self._clock()
+        )
 
     def settle(self, write: Write) -> Settlement:
         """Unavailable here means: not found out, ask again; not: nothing was written.
@@ -302,7 +296,7 @@ class PushConnector:
 
     def check(self) -> tuple[bool, str]:
         said, _ = self._got("ping")
-        return meaning.answers_well(said)
+        return meaning.answers_well(said, self._clock())
 
     def _settle_create(self, write: Write) -> Settlement:
         """The record may exist although the message was forgotten: look for our id."""
@@ -328,7 +322,7 @@ class PushConnector:
         return Found(snapshot(record, record.record_id), exchange)
 
     def _unfound(self, said: Answer, exchange: Exchange) -> Settlement:
-        outcome = meaning.classified(said, exchange, self._clock())
+        outcome = meaning.signed(said, exchange, self._clock())
         if isinstance(outcome, Moved | Refused):
             return self._unsettled(outcome.detail, exchange)
         return outcome
@@ -337,10 +331,6 @@ class PushConnector:
         if self._capabilities.dedupe:
             return NotApplied(f"{detail}; sending the same id is safe", exchange)
         return Refused(f"{detail}: a person must look", exchange)
-
-    def _repeatable(self, write: Write) -> bool:
-        conditional = self._capabilities.conditional_write and bool(write.if_match)
-        return self._capabilities.dedupe or conditional
 
     def _headers(self, write: Write, body: bytes) -> dict[str, str]:
         headers = self._signer.headers(write.delivery_id, int(self._clock()), body)

@@ -21,7 +21,7 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_encoding_from_headers
 
-from rps.connectors import addresses, http1
+from rps.connectors import addresses, advice, http1
 from rps.connectors.dialing import AddressRefused, Dialer
 from rps.connectors.exchange import Exchange, Group, Lines
 from rps.connectors.hiding import hidden_bytes, secrets_in
@@ -161,7 +161,7 @@ class Adapter(BaseAdapter):
             reason = _reason(lost.__cause__ or lost)
             return NoAnswer(reason, self._clock() - started)
         except (AddressRefused, OSError, ValueError) as error:
-            return NotSent(_reason(error), self._clock() - started)
+            return NotSent(_unreached(error), self._clock() - started)
         if isinstance(opened, Opened):
             return opened
         headers = Headers(opened.headers)
@@ -184,7 +184,7 @@ class Adapter(BaseAdapter):
             reason = _reason(lost.__cause__ or lost)
             return NoAnswer(reason, self._clock() - started)
         except (AddressRefused, OSError, ValueError) as error:
-            return NotSent(_reason(error), self._clock() - started)
+            return NotSent(_unreached(error), self._clock() - started)
         seconds = self._clock() - started
         body = _shown(reading.status, reading.body, asked)
         return Answer(reading.status, Headers(reading.headers), body, seconds)
@@ -328,8 +328,9 @@ def _bytes_of(
 
 def _said(done: Exchange, asked: Request) -> Said:
     if done.error is not None:
-        lost = NoAnswer if done.sent else NotSent
-        return lost(_reason(done.error), done.seconds)
+        if done.sent:
+            return NoAnswer(_reason(done.error), done.seconds)
+        return NotSent(_unreached(done.error), done.seconds)
     answer = done.answer
     body = _shown(answer.status, answer.body, asked)
     return Answer(answer.status, Headers(answer.headers), body, done.seconds)
@@ -340,13 +341,19 @@ def _shown(status: int, body: bytes, asked: Request) -> bytes:
     return hidden_bytes(status, body, secrets) if secrets else body
 
 
+def _unreached(error: BaseException) -> str:
+    """Why nothing was sent, and what to do about it."""
+    known = advice.unreached(error)
+    return f"{_reason(error)}: {known}" if known else _reason(error)
+
+
 def _reason(error: BaseException) -> str:
     """Repeats nothing that the other side wrote."""
     match error:
         case AddressRefused():
             return str(error)
         case ssl.SSLCertVerificationError():
-            return f"TLS: {error.verify_message}{_remedy(error)}"
+            return f"TLS: {error.verify_message}"
         case ssl.SSLError():
             return f"TLS: {error.reason}"
         case TimeoutError():
@@ -355,13 +362,3 @@ def _reason(error: BaseException) -> str:
             return "no whole HTTP answer"
         case _:
             return f"{type(error).__name__}: {error}"[:300]
-
-
-_NOBODY_VOUCHES = (18, 19, 20, 21)
-"""Of OpenSSL: self-signed, alone or at the end of a chain; an unknown issuer."""
-
-
-def _remedy(error: ssl.SSLCertVerificationError) -> str:
-    if error.verify_code not in _NOBODY_VOUCHES:
-        return ""
-    return " (an authority of your own is named with rps system trust)"

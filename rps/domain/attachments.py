@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rps.domain import events
@@ -17,7 +18,7 @@ from rps.domain.problem import listed, shown
 from rps.domain.state import newer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from rps.domain.agreement import Member, SharedAttachments
     from rps.domain.correlation import Correlation
@@ -30,6 +31,9 @@ File = dict[str, Any]
 NAME_BYTES_MAX = 255
 """As file systems have it."""
 ANY_TYPE = "application/octet-stream"
+
+NOT_READ = blake2b(b"a file that is refused is not fetched", digest_size=32).hexdigest()
+"""Stands for the SHA-256 of what nobody reads."""
 
 _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
 _TYPE_LENGTH_MAX = 127
@@ -234,6 +238,11 @@ class _Place(NamedTuple):
 
     key: str
     own: str
+
+
+def is_refused(terms: Collection[SharedAttachments], file: Mapping[str, Any]) -> bool:
+    """Whether the terms of no definition let the file pass: nobody has to read it."""
+    return all(refusal(each, file) for each in terms)
 
 
 def refusal(terms: SharedAttachments, file: Mapping[str, Any]) -> str:

@@ -41,6 +41,11 @@ log = logging.getLogger("rps.hooks")
 
 LIMITS = json_body.Limits(nodes=100_000)
 NOBODY = "the request is not signed as the system signs"
+"""All that is answered."""
+REMEDY = (
+    "it is not signed with the secret that is kept: if it is from the system, give the"
+    " secret that it signs with (rps system add … --hook-secret-file)"
+)
 
 
 class Headers(dict[str, str]):
@@ -84,7 +89,11 @@ class Hooks:
             raise SignatureRefused(NOBODY)
         now = self._clock()
         headers = Headers(request.headers)
-        verified(description.hook, headers, body, secrets, now.timestamp())
+        try:
+            verified(description.hook, headers, body, secrets, now.timestamp())
+        except SignatureRefused:
+            log.warning("hook.refused system=%s domain=%s: %s", system, domain, REMEDY)
+            raise
         if found.state == "disabled":
             raise RemoteSystemDisabled(system)
         about = hooked(description, headers, json_body.decode(body, limits=LIMITS))

@@ -22,10 +22,11 @@ import orjson
 from rps.application.blobs import BlobContradicted, BlobTaken
 from rps.application.captured import Poster
 from rps.application.connections import ConnectorUnknown
-from rps.application.polled import UNKNOWN_CONTENT, change_of, is_refused
+from rps.application.polled import change_of
 from rps.application.remote_parts import RemoteFiles
 from rps.application.removed_files import RemovedFiles
 from rps.connectors.signature import SecretUnusable
+from rps.domain.attachments import NOT_READ, is_refused
 from rps.domain.delivery import (
     POLL,
     Changes,
@@ -338,8 +339,8 @@ class _Look:
         domain, name, _ = self.table
         files = RemoteFiles(self._poller.application.datastore, domain, name)
         sha256 = files.sha256_of(told["id"])
-        if sha256 is None and is_refused(uses, told):
-            return {**told, "sha256": UNKNOWN_CONTENT.hexdigest()}
+        if sha256 is None and is_refused(uses.files, told):
+            return {**told, "sha256": NOT_READ}
         if sha256 is None:
             sha256 = self._fetched(told)
             if sha256 is None:

@@ -110,3 +110,41 @@ def test_a_live_test_of_a_system_that_is_away_fails_at_its_first_case(
     assert result.exit_code == 1
     assert "FAILED          check: " in result.stdout
     assert "1 of 1 cases failed" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("servicenow", "--username", "rps"), "--password-file: basic needs it"),
+        (("servicenow", "--set", "a=b"), "--set is of no use with servicenow"),
+        (("servicenow", "--no-dedupe"), "--no-dedupe is of no use with servicenow"),
+        (("push", "--username", "rps"), "--username is of no use with push"),
+        (("push",), "a secret has 24 to 64 bytes"),
+        (("generic", "--table", "x"), "--table is of no use with generic"),
+        (("generic", "--display-value", "x"), "--display-value is of no use"),
+        (("generic", "--ca", "no-such-file"), "does not exist"),
+    ],
+)
+def test_an_option_that_is_missing_or_of_another_kind_is_named(
+    rps: Rps, arguments: tuple[str, ...], says: str
+) -> None:
+    result = rps("connector", "test", *arguments, "--url", AWAY)
+    assert (result.exit_code, says in result.stderr) == (2, True), result.stderr
+
+
+def test_an_instance_and_a_receiver_that_are_away_say_so(
+    rps: Rps, secret: str, tmp_path: Path
+) -> None:
+    login = ("--username", "rps", "--password-file", secret)
+    instance = rps("connector", "test", "servicenow", "--url", AWAY, *login)
+    signs = tmp_path / "whsec"
+    signs.write_text(f"whsec_{'b' * 40}")
+    receiver = rps(
+        *("connector", "test", "push", "--url", AWAY, "--secret-file", str(signs)),
+        *("-o", "json"),
+    )
+    assert "FAILED          check: " in instance.stdout
+    [only] = json.loads(receiver.stdout)["results"]
+    for result, says in ((instance, instance.stdout), (receiver, only["says"])):
+        assert result.exit_code == 1
+        assert "nothing listens there: is it running" in says

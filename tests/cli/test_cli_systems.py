@@ -243,4 +243,4 @@ def test_a_check_tells_what_does_not_work_and_what_to_do(
     assert told.exit_code == 4
     [row] = json.loads(told.stdout)
     assert (row["what"], row["result"]) == ("system", "error")
-    assert "check the URL" in row["said"]
+    assert "is the URL right?" in row["said"]

@@ -27,7 +27,6 @@ from rps.domain.delivery import (
 )
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
 
     from loopback_server import Respond
@@ -183,16 +182,6 @@ def test_one_record_that_may_not_be_read_holds_up_no_others(
         came = redmine.changes_since("issue", {"since": "2026-11-24T10:00:00+00:00"})
     assert isinstance(came, Changes)
     assert [each.record.record_id for each in came.records] == ["2"]
-
-
-def test_a_certificate_that_is_not_trusted_says_what_to_correct(
-    transport: Transport, tls: ssl.SSLContext
-) -> None:
-    with LoopbackServer(answer(200, b"{}"), tls=tls) as server:
-        fine, says = connector(transport, server.url).check()
-    assert not fine
-    assert "TLS" in says
-    assert "correct the URL" in says
 
 
 def test_a_url_where_no_api_is_says_so(transport: Transport) -> None:

@@ -11,7 +11,7 @@ from described import CORRELATION, FILE_OF, NOW, Files, connector, write
 from loopback_server import LoopbackServer, answer
 from plain_desk import TOKEN, PlainDesk, serving
 
-from rps.connectors.conformance import Unreliable
+from rps.connectors.conformance.unreliable import Unreliable
 from rps.connectors.rest import presets
 from rps.connectors.rest.calls import Placed
 from rps.connectors.rest.connector import RestConnector

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,11 @@ from companies import QUIET
 from processes import Running, a_moment
 from trackers import PASSWORD, Tracker
 
-from rps.cli.connectors import conformance_of
+from rps.connectors.conformance import suite, systems
 from rps.connectors.rest import presets
 from rps.connectors.rest.calls import Placed
 from rps.connectors.rest.reading import chosen
+from rps.connectors.transport import Transport
 from rps.workers.worker import clock
 
 if TYPE_CHECKING:
@@ -36,21 +38,18 @@ STATES = [
 PRIORITIES = ["critical", "urgent", "bug", "feature", "wish"]
 
 
-def test_the_preset_passes_the_conformance_suite(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RPS_ALLOW_NETWORKS", "127.0.0.0/8")
+def test_the_preset_passes_the_conformance_suite(tmp_path: Path) -> None:
+    transport = Transport((ipaddress.ip_network("127.0.0.0/8"),))
     _, description = presets.read_text(presets.text("roundup"))
     tracker = Tracker(tmp_path / "tracker")
     try:
         settings = chosen(description, {"user": "rps"})
         placed = Placed(description, tracker.url, settings, PASSWORD)
-        assert description.sample is not None
-        results = list(conformance_of(placed, description.sample).run())
+        results = list(suite.run(systems.described(transport, placed)))
     finally:
         tracker.close()
     assert [f"{r.case}: {r.says}" for r in results if r.passed is not True] == []
-    assert len(results) == 16
+    assert [each.case for each in results] == list(suite.CASES)
 
 
 class Shop(Running):

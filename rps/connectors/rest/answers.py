@@ -3,15 +3,13 @@ operator can do about it."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import orjson
 
-from rps.connectors import meaning
+from rps.connectors import advice, meaning
 from rps.connectors.rest import template
 from rps.connectors.transport import Answer, NoAnswer, NotSent
 from rps.domain.delivery import (
@@ -33,16 +31,10 @@ if TYPE_CHECKING:
 
 DEPTH_MAX = 32
 _DETAIL_CHARACTERS = 400
-_MARKUP = re.compile(rb"\s*<")
 _TURNED_AWAY = (
     HTTPStatus.NOT_IMPLEMENTED,
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.HTTP_VERSION_NOT_SUPPORTED,
-)
-_ADVICE = (
-    ("TLS", "its certificate is not trusted, or is for another name: correct the URL"),
-    ("gaierror", "there is no such host: correct the URL"),
-    ("refused", "nothing listens there: is it running, and is the URL right?"),
 )
 Trouble = Unavailable | Uncertain | NeedsCredentials | Gone | Refused | Moved | Missing
 
@@ -71,7 +63,7 @@ def heard(
 ) -> Heard | Trouble:
     match said:
         case NotSent(detail):
-            return Unavailable(_advised(detail), exchange=exchange)
+            return Unavailable(detail, exchange=exchange)
         case NoAnswer(detail):
             if asked.writes:
                 return Uncertain(detail, exchange)
@@ -83,7 +75,7 @@ def _answered(
     description: Description, asked: Asked, said: Answer, exchange: Exchange, now: float
 ) -> Heard | Trouble:
     if HTTPStatus.MULTIPLE_CHOICES <= said.status < HTTPStatus.BAD_REQUEST:
-        return Unavailable(_redirected(said), exchange=exchange)
+        return Unavailable(plain(advice.redirected(said)), exchange=exchange)
     document = _document(said.body)
     for rule in description.errors:
         if _applies(rule, said, document):
@@ -115,7 +107,7 @@ def _document(body: bytes) -> Any:
 
 
 def _unreadable(asked: Asked, said: Answer, exchange: Exchange) -> Trouble:
-    is_page = _MARKUP.match(said.body) or "html" in said.headers.get("content-type", "")
+    is_page = advice.is_web_page(said)
     if is_page:
         detail = (
             f"answered {said.status} with a web page where JSON belongs: the URL leads"
@@ -232,22 +224,3 @@ def detail_of(description: Description, said: Answer, document: Any) -> str:
 
 def plain(text: str) -> str:
     return meaning.CONTROLS.sub(" ", text)[:_DETAIL_CHARACTERS]
-
-
-def _advised(detail: str) -> str:
-    for word, advice in _ADVICE:
-        if word in detail:
-            return f"{detail}: {advice}"
-    return detail
-
-
-def _redirected(said: Answer) -> str:
-    where = said.headers.get("location", "")
-    try:
-        host = urlsplit(where).hostname or "another path"
-    except ValueError:
-        host = "somewhere"
-    return plain(
-        f"answered {said.status}, a redirect to {host}: rps follows none, as it would"
-        " take the credentials along; give the address it leads to as --url"
-    )

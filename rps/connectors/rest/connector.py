@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from rps.connectors import advice
 from rps.connectors.rest import records
 from rps.connectors.rest.answers import Heard
 from rps.connectors.rest.calls import Calls, Placed
@@ -13,6 +14,7 @@ from rps.connectors.rest.polling import Polling
 from rps.connectors.rest.reader import Reader
 from rps.connectors.rest.writer import Writer
 from rps.domain.delivery import Missing
+from rps.domain.uses import Uses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,7 +37,8 @@ if TYPE_CHECKING:
 
 
 class RestConnector:
-    """`clock` gives seconds of the epoch; `pause` waits that many seconds."""
+    """`clock` gives seconds of the epoch; `pause` waits that many seconds; `uses` tells
+    what definitions have to do with a table."""
 
     def __init__(
         self,
@@ -44,13 +47,15 @@ class RestConnector:
         files: FileStore,
         clock: Callable[[], float] = time.time,
         pause: Callable[[float], None] = time.sleep,
+        uses: Callable[[str], Uses] = lambda _table: Uses(),
     ) -> None:
         description = placed.description
         self._capabilities = description.capabilities
         self._check = description.check
+        self._clock = clock
         self._calls = Calls(transport, placed, clock, pause)
         self._reader = Reader(description, self._calls)
-        contents = Contents(description, self._calls, files)
+        contents = Contents(description, self._calls, files, uses)
         parts = (description, self._calls, self._reader, contents)
         self._writer = Writer(*parts)
         self._polling = Polling(*parts, clock)
@@ -105,5 +110,6 @@ class RestConnector:
     def check(self) -> tuple[bool, str]:
         came = self._calls.ask(self._check, self._calls.context())
         if isinstance(came, Heard):
-            return True, "it answers and accepts us"
+            clocks = advice.clocks(came.headers, self._clock())
+            return True, f"it answers and accepts us{clocks and f'; {clocks}'}"
         return False, came.detail

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rps.connectors.fetching import fetched
 from rps.connectors.rest.reader import Item, Unread, unread
+from rps.domain import attachments
 from rps.domain.delivery import (
     CutOff,
     Incoming,
@@ -19,12 +21,14 @@ from rps.domain.delivery import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from rps.connectors.rest.calls import Calls
     from rps.connectors.rest.description import Description
+    from rps.domain.uses import Uses
 
 NEW_BYTES_MAX = 100_000_000
+"""Of a file, where no definition says how large one may be."""
 _REMEMBERED = 5000
 
 
@@ -50,10 +54,24 @@ class FileStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class TooLarge:
+    """A file of at least so many bytes, more than any definition lets pass."""
+
+    size: int
+
+
 class Contents:
+    """`uses` tells what definitions have to do with a table; nothing: all is read."""
+
     def __init__(
-        self, description: Description, calls: Calls, files: FileStore
+        self,
+        description: Description,
+        calls: Calls,
+        files: FileStore,
+        uses: Callable[[str], Uses],
     ) -> None:
+        self._uses = uses
         self._description = description
         self._calls = calls
         self._files = files
@@ -71,17 +89,24 @@ class Contents:
         self, name: str, record_id: str, item: Item
     ) -> dict[str, Any] | Unread | None:
         """The file as a change tells of it: its bytes are pulled once, to be hashed and
-        kept. None where it is gone, or too large."""
+        kept, unless it may not pass anyway. None where it is gone."""
         kept = self._known.get((name, record_id, item.id))
         if kept is None:
+            shown, terms = item.shown, self._uses(name).files
+            if terms and "size" in shown and attachments.is_refused(terms, shown):
+                return {**shown, "sha256": attachments.NOT_READ}
             came = self._pulled(name, record_id, item)
+            if isinstance(came, TooLarge):
+                return {**shown, "size": came.size, "sha256": attachments.NOT_READ}
             if came is None or isinstance(came, Unread):
                 return came
             kept = came
             self.knows(name, record_id, item.id, kept)
         return {**item.shown, "size": kept.size, "sha256": kept.sha256}
 
-    def _pulled(self, name: str, record_id: str, item: Item) -> Kept | Unread | None:
+    def _pulled(
+        self, name: str, record_id: str, item: Item
+    ) -> Kept | TooLarge | Unread | None:
         files = self._description.tables[name].files
         if files is None:
             return None
@@ -94,16 +119,27 @@ class Contents:
         came = fetched(said, 0, 0.0)  # type: ignore[arg-type]
         match came:
             case Incoming():
-                try:
-                    return self._files.keep(came.pieces, NEW_BYTES_MAX)
-                except CutOff as cut:
-                    return Unavailable(f"a file was cut: {cut}")
-                finally:
-                    came.pieces.close()
+                return self._kept(name, came)
             case Missing():
                 return None
             case _:
                 return came
+
+    def _kept(self, name: str, came: Incoming) -> Kept | TooLarge | Unavailable:
+        terms = self._uses(name).files
+        most = max((each.size_max for each in terms), default=NEW_BYTES_MAX)
+        try:
+            kept = self._files.keep(came.pieces, most)
+        except CutOff as cut:
+            return Unavailable(f"a file was cut: {cut}")
+        finally:
+            came.pieces.close()
+        return kept or TooLarge(max(most + 1, came.size or 0))
+
+    def are_shared(self, name: str) -> bool:
+        """Whether anybody wants to know of the table's files."""
+        uses = self._uses(name)
+        return bool(uses.files or not uses.fields)
 
     def bytes_of(self, sha256: str, most: int) -> bytes | None:
         """The bytes of a file that the node has; None where it has not."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rps.connectors.rest import records
 from rps.connectors.rest.answers import Heard
 from rps.connectors.rest.reader import Files
+from rps.domain.attachments import said_size
 from rps.domain.delivery import Missing, Refused
 from rps.domain.entries import digest
 
@@ -159,11 +160,16 @@ class PartWriter:
             work.context["file"] = {"remote_id": file.id, "name": file.name}
             came = self._sender.run(work, files.remove, of_record=True)
             return None if isinstance(came, Heard | Missing | None) else came
+        if file.size > UPLOAD_BYTES_MAX:
+            return Refused(
+                f"{file.name} has {said_size(file.size)}, and at most"
+                f" {said_size(UPLOAD_BYTES_MAX)} go to a described system: skip the"
+                " message, and lower 'size_max' of the definition's attachments"
+            )
         content = self._contents.bytes_of(file.sha256, UPLOAD_BYTES_MAX)
         if content is None:
             return Refused(
-                f"the bytes of {file.name} are not here, or more than"
-                f" {UPLOAD_BYTES_MAX}: let the file be offered again"
+                f"the bytes of {file.name} are not here: let the file be offered again"
             )
         work.context["file"] = {
             "id": file.id,

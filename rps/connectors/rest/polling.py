@@ -311,7 +311,9 @@ class Polling:
         comments = self._reader.comments(name, seen, since)
         if not isinstance(comments, list):
             return comments
-        files = self._reader.attachments(name, seen, since)
+        files: Files | Unread = Files([], None)
+        if self._contents.are_shared(name):
+            files = self._reader.attachments(name, seen, since)
         if not isinstance(files, Files):
             return files
         offered = []

@@ -6,9 +6,8 @@ import re
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from rps.connectors import meaning
+from rps.connectors import advice, meaning
 from rps.connectors.shown import parsed
 from rps.connectors.transport import Answer, NotSent
 from rps.domain.delivery import (
@@ -20,7 +19,6 @@ from rps.domain.delivery import (
     Unavailable,
     Uncertain,
 )
-from rps.domain.problem import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,7 +73,7 @@ def understood(
     """`wrote`: doing it twice is not doing it once, so what is not known to have failed
     is uncertain."""
     if isinstance(said, NotSent):
-        return Unavailable(_not_sent(said.detail), exchange=exchange)
+        return Unavailable(said.detail, exchange=exchange)
     if not isinstance(said, Answer):
         return _unknown(said.detail, exchange, wrote=wrote)
     if meaning.is_success(said.status):
@@ -118,7 +116,7 @@ def _failure(
             return Unavailable(_unreadable(said), exchange=exchange)
         return NotThere(f"answered 404: {text}", exchange)
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        return Unavailable(_redirect(said), exchange=exchange)
+        return Unavailable(advice.redirected(said), exchange=exchange)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         detail = f"answered {status}: {text}"
         return _unknown(detail, exchange, wrote=wrote and status not in _TURNED_AWAY)
@@ -185,8 +183,7 @@ def error_text(body: dict[str, Any] | None) -> str:
 
 
 def _unreadable(said: Answer) -> str:
-    kind = said.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if "html" in kind or said.body.lstrip()[:1] == b"<":
+    if advice.is_web_page(said):
         return (
             f"answered {said.status} with a web page instead of JSON: is the URL an"
             " instance's, is it awake, and does its API not ask for single sign-on?"
@@ -195,23 +192,6 @@ def _unreadable(said: Answer) -> str:
         f"answered {said.status} with JSON that is cut off or unreadable: look at what"
         " stands between, a proxy or a gateway"
     )
-
-
-def _redirect(said: Answer) -> str:
-    try:
-        host = urlsplit(said.headers.get("Location", "")).hostname or ""
-    except ValueError:
-        host = ""
-    return (
-        f"answered {said.status}, a redirect{f' to {shown(host)}' if host else ''},"
-        " which is not followed: correct the URL if it has moved"
-    )
-
-
-def _not_sent(detail: str) -> str:
-    if detail.startswith("TLS"):
-        return f"{detail}: it needs a certificate that is trusted and names its host"
-    return f"{detail}: check the URL and whether it can be reached from here"
 
 
 def _not_accepted(text: str) -> str:

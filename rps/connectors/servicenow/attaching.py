@@ -115,16 +115,11 @@ def find(
     instance: Instance, files: Files, table: str, record_id: str, file: Attachment
 ) -> str | Trouble | None:
     """The sys_id of the file at the record, by its name, size and content."""
-    query = f"table_name={table}^table_sys_id={record_id}^ORDERBYsys_created_on"
-    came = instance.rows(TABLE, query, fields=FIELDS, limit=_ROWS_MAX, path=PATH)
-    if not isinstance(came, Rows):
-        return came
-    for row in came.rows:
-        if (row.get("file_name"), row.get("size_bytes"), row.get("table_sys_id")) != (
-            file.name,
-            str(file.size),
-            record_id,
-        ):
+    rows = _of_record(instance, table, record_id)
+    if not isinstance(rows, list):
+        return rows
+    for row in rows:
+        if (row.get("file_name"), row.get("size_bytes")) != (file.name, str(file.size)):
             continue
         sha256 = files.sha256_of(row["sys_id"]) or hash_of(instance, row["sys_id"])
         if not isinstance(sha256, str):
@@ -133,6 +128,31 @@ def find(
         if sha256 == file.sha256:
             return row["sys_id"]
     return None
+
+
+def hashed(
+    instance: Instance, table: str, record_id: str
+) -> list[dict[str, Any]] | Trouble:
+    """The files of a record, each with the SHA-256 of the bytes that were read."""
+    rows = _of_record(instance, table, record_id)
+    if not isinstance(rows, list):
+        return rows
+    files = []
+    for row in rows:
+        sha256 = hash_of(instance, row["sys_id"])
+        if not isinstance(sha256, str):
+            return sha256
+        if sha256 and (offer := offered(row)):
+            files.append({**offer, "sha256": sha256})
+    return files
+
+
+def _of_record(instance: Instance, table: str, record_id: str) -> list[Row] | Trouble:
+    query = f"table_name={table}^table_sys_id={record_id}^ORDERBYsys_created_on"
+    came = instance.rows(TABLE, query, fields=FIELDS, limit=_ROWS_MAX, path=PATH)
+    if not isinstance(came, Rows):
+        return came
+    return [row for row in came.rows if row.get("table_sys_id") == record_id]
 
 
 def listed(instance: Instance, table: str, record_id: str) -> FilesListed:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from rps.connectors.servicenow import attaching, checking
+from rps.connectors.servicenow import attaching, checking, showing
 from rps.connectors.servicenow.instance import Instance
 from rps.connectors.servicenow.keeping import MemoryFiles, MemoryLedger, Unlimited
+from rps.connectors.servicenow.lists import PAGE
 from rps.connectors.servicenow.parts import Parts
 from rps.connectors.servicenow.polling import Polling
 from rps.connectors.servicenow.reading import Records
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         Reading,
         Refused,
         Settlement,
+        Shown,
         Write,
     )
 
@@ -51,7 +53,8 @@ class ServiceNowConnector:
     """Raises SecretUnusable where `secrets` lack what its way to log in needs.
 
     `uses` tells what the definitions have to do with a table; `ledger`, `files` and
-    `budget` are kept for all processes together. `clock` gives seconds of the epoch.
+    `budget` are kept for all processes together. `clock` gives seconds of the epoch;
+    `page`: how much is listed at once.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class ServiceNowConnector:
         files: Files | None = None,
         budget: Budget | None = None,
         clock: Callable[[], float] = time.time,
+        page: int = PAGE,
     ) -> None:
         told = Settings.of(settings)
         credentials = Credentials.of(secrets, told.auth)
@@ -76,7 +80,7 @@ class ServiceNowConnector:
         kept = ledger or MemoryLedger()
         parts = Parts(self._records, kept, self._files)
         self._writing = Writing(self._records, kept, parts)
-        self._polling = Polling(self._records)
+        self._polling = Polling(self._records, page)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -99,6 +103,10 @@ class ServiceNowConnector:
 
     def read(self, table: str, record_id: str) -> Reading:
         return self._records.read(table, record_id)
+
+    def show(self, table: str, record_id: str) -> Shown | Any:
+        """The record with its entries and files; else what went wrong."""
+        return showing.shown(self._records, table, record_id)
 
     def find(self, table: str, by: str, value: str) -> Reading:
         return self._records.find(table, by, value)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field, replace
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 import orjson
 
-from rps.connectors import meaning
+from rps.connectors import advice, meaning
 from rps.connectors.servicenow.answers import Good, NotThere, understood
 from rps.connectors.servicenow.login import Login
 from rps.connectors.servicenow.words import SYS_ID, TABLE, read_row
@@ -162,14 +160,10 @@ class Instance:
         return said
 
     def _look_at_clock(self, said: Answer) -> None:
-        try:
-            there = parsedate_to_datetime(said.headers.get("Date", ""))
-        except (ValueError, TypeError, IndexError, OverflowError):
-            return
-        zoned = there if there.tzinfo else there.replace(tzinfo=UTC)
-        # a Date has whole seconds: what is less than that apart says nothing
-        apart = zoned.timestamp() + 0.5 - (self.clock() - said.seconds / 2)
-        self.skew = apart if abs(apart) > 1.0 else 0.0
+        ahead = advice.clock_ahead(said.headers, self.clock() - said.seconds / 2)
+        if ahead is not None:
+            # of whole seconds: what is less than one apart says nothing
+            self.skew = ahead + 0.5 if abs(ahead + 0.5) > 1.0 else 0.0
 
     def stream(self, path: str, headers: dict[str, str]) -> Any:
         """Said or Opened, or what kept it from being asked."""

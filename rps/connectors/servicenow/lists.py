@@ -36,7 +36,7 @@ class Listed:
 @dataclass(frozen=True, slots=True)
 class GrowingList:
     """Records of `table` that fit `where` (an encoded query, or ""), by `stamp`.
-    `path` where it is not the Table API that lists them."""
+    `path` where it is not the Table API that lists them; `limit` of a page."""
 
     instance: Instance
     table: str
@@ -44,6 +44,7 @@ class GrowingList:
     where: str = ""
     fields: tuple[str, ...] = ()
     path: str = ""
+    limit: int = PAGE
 
     def page(self, at: Position) -> Listed | Trouble:
         parts = [] if at.is_whole else [(f"{self.stamp}={at.stamp}", at.id)]
@@ -82,12 +83,12 @@ class GrowingList:
             )
             if part
         )
-        came = self._rows(query, self.fields, PAGE)
+        came = self._rows(query, self.fields, self.limit)
         if not isinstance(came, Rows):
             return came
         if not came.rows and (came.total is None or came.total > 0):
             return self._hidden(query, came)
-        return Listed(came.rows, Position("", ""), _is_cut(came, PAGE))
+        return Listed(came.rows, Position("", ""), _is_cut(came, self.limit))
 
     def _hidden(self, query: str, came: Rows) -> Listed | Trouble:
         """The first that may be seen, behind those that may not."""
@@ -110,9 +111,9 @@ class GrowingList:
 
     def _in_full(self, seen: Rows, room: int) -> Listed | Trouble:
         """Those seen, as they are by now; where they stood goes by what was seen."""
-        first = seen.rows[:PAGE]
+        first = seen.rows[: self.limit]
         ids = ",".join(row["sys_id"] for row in first)
-        whole = self._rows(f"sys_idIN{ids}", self.fields, PAGE)
+        whole = self._rows(f"sys_idIN{ids}", self.fields, self.limit)
         if not isinstance(whole, Rows):
             return whole
         by_id = {row["sys_id"]: row for row in whole.rows}
@@ -122,7 +123,9 @@ class GrowingList:
             if row["sys_id"] in by_id
         ]
         return Listed(
-            rows, Position("", ""), len(seen.rows) > PAGE or _is_cut(seen, room)
+            rows,
+            Position("", ""),
+            len(seen.rows) > self.limit or _is_cut(seen, room),
         )
 
     def _rows(self, query: str, fields: tuple[str, ...], limit: int) -> Rows | Trouble:

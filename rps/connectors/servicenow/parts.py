@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 
 from rps.connectors.servicenow import attaching, journals
 from rps.connectors.servicenow.patching import patched
+from rps.connectors.servicenow.stamps import seconds_of
 from rps.connectors.servicenow.words import SYS_ID
+from rps.domain.delivery import Refused
+from rps.domain.problem import shown
 
 if TYPE_CHECKING:
     from rps.connectors.servicenow.answers import Trouble
@@ -41,7 +44,7 @@ class Parts:
         """Write what is not there of entries and files; the record as it is then."""
         newest = row
         for entry in write.entries:
-            told = self._entered(write, record_id, entry)
+            told = self._entered(write, newest, entry)
             if isinstance(told, dict):
                 newest = told
             elif told is not None:
@@ -53,9 +56,10 @@ class Parts:
         return newest
 
     def _entered(
-        self, write: Write, record_id: str, entry: JournalEntry
+        self, write: Write, before: Row, entry: JournalEntry
     ) -> Row | Trouble | None:
         """The record after it; None where the entry was there."""
+        record_id = before["sys_id"]
         of, part = _record(write, record_id), _entry_part(entry)
         begun = self.ledger.part(of, part)
         if begun is not None and begun.done:
@@ -70,9 +74,17 @@ class Parts:
                 return is_there
         else:
             self.ledger.begin(of, part, content, self.records.instance.clock())
+        asked = self.records.instance.now
         told = patched(self.records, write, record_id, {entry.journal: entry.text})
-        if isinstance(told, dict):
-            self.ledger.done(of, part)
+        if not isinstance(told, dict):
+            return told
+        if not _is_taken(entry, before, told, asked):
+            self.ledger.forget(of, part)
+            return Refused(
+                f"it took no entry in {shown(entry.journal)}, without a word: let the"
+                " account read and write that field, then retry"
+            )
+        self.ledger.done(of, part)
         return told
 
     def _is_entered(
@@ -131,6 +143,17 @@ class Parts:
         if trouble is None:
             self.ledger.forget(of, _file_part(file))
         return trouble
+
+
+def _is_taken(entry: JournalEntry, before: Row, after: Row, asked: float) -> bool:
+    """An instance leaves out, without a word, what the account may not write. An entry
+    counts as an update of its record; `asked` is by the instance's clock."""
+    if entry.journal not in after:
+        return False
+    if "sys_mod_count" in before and "sys_mod_count" in after:
+        return before["sys_mod_count"] != after["sys_mod_count"]
+    stamp = seconds_of(after.get("sys_updated_on", ""))
+    return not stamp or stamp >= asked - BEGUN_SECONDS
 
 
 def _record(write: Write, record_id: str) -> str:

@@ -9,6 +9,8 @@ from rps.domain.delivery import Refused, Uncertain
 from rps.domain.problem import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rps.connectors.servicenow.answers import Trouble
     from rps.connectors.servicenow.reading import Records
     from rps.domain.delivery import Write
@@ -24,7 +26,7 @@ def patched(
     *,
     as_display: bool = False,
 ) -> Row | Trouble:
-    query = showing(records, write)
+    query = showing(records, write, values)
     if as_display:
         query["sysparm_input_display_value"] = "true"
     asked = records.instance.tell(
@@ -38,11 +40,13 @@ def patched(
     return row
 
 
-def showing(records: Records, write: Write) -> dict[str, str]:
-    """How the record is to be shown in the answer."""
+def showing(
+    records: Records, write: Write, written: Iterable[str] = ()
+) -> dict[str, str]:
+    """How the record is to be shown in the answer, with what is `written`."""
     asked = records.columns(write.table)
     return records.instance.reading(
-        tuple(dict.fromkeys((*asked, *write.fields))) if asked else ()
+        tuple(dict.fromkeys((*asked, *write.fields, *written))) if asked else ()
     )
 
 

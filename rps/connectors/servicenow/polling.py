@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rps.connectors.servicenow import attaching, journals
 from rps.connectors.servicenow.instance import Rows
-from rps.connectors.servicenow.lists import GrowingList, Listed
+from rps.connectors.servicenow.lists import PAGE, GrowingList, Listed
 from rps.connectors.servicenow.positions import Reading
 from rps.connectors.servicenow.stamps import earlier, stamp_of
 from rps.connectors.servicenow.words import SYS_ID
@@ -46,6 +46,8 @@ class Polling:
     """Asks one instance; nothing is remembered but in the cursor."""
 
     records: Records
+    page: int = PAGE
+    """How many records, files or deletions are asked for at once."""
 
     def changes_since(
         self, table: str, cursor: Mapping[str, Any] | None
@@ -120,6 +122,7 @@ class Polling:
             table,
             "sys_updated_on",
             fields=self.records.columns(table),
+            limit=self.page,
         )
         listed = grown.page(reading.at)
         if not isinstance(listed, Listed):
@@ -186,6 +189,7 @@ class Polling:
             f"table_name={table}",
             attaching.FIELDS,
             attaching.PATH,
+            self.page,
         )
         listed = grown.page(reading.at)
         if not isinstance(listed, Listed):
@@ -241,6 +245,7 @@ class Polling:
             "sys_created_on",
             f"tablename={table}",
             _DELETED,
+            limit=self.page,
         )
         listed = grown.page(reading.at)
         if not isinstance(listed, Listed):

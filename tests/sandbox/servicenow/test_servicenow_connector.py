@@ -210,7 +210,7 @@ def test_a_certificate_that_nobody_trusts_says_so(running: InstanceProcess) -> N
     there = There(running, trusted=False)
     told = there.connector.write(write())
     assert isinstance(told, Unavailable)
-    assert "a certificate that is trusted" in told.detail
+    assert "have a known authority sign it" in told.detail
     there.transport.close()
 
 
