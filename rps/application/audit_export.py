@@ -124,7 +124,7 @@ class AuditExport:
         note = self._checkpoints.note(size)
         covered = Checkpoint.of(note.text).size
         if wanted.correlation:
-            rows = self._stream(wanted.correlation, covered)
+            rows = self.stream(wanted.correlation, covered)
         else:
             rows = self.rows(0, covered)
         return self._proven(filter(_Chosen(wanted).takes, rows), wanted.said, note)
@@ -166,7 +166,7 @@ class AuditExport:
     def _about(self, domain: str, key: str) -> Iterator[Row]:
         """What is said of a message, and the change that it came from."""
         for stream in self._streams(domain, key):
-            rows = [(row, orjson.loads(row.state)) for row in self._stream(stream)]
+            rows = [(row, orjson.loads(row.state)) for row in self.stream(stream)]
             keys = {key}
             keys |= {
                 said.get("change_id", key) for _, said in rows if _makes(said, key)
@@ -187,7 +187,7 @@ class AuditExport:
             made = None
         return found | ({made.correlation_id} if made else set())
 
-    def _stream(self, stream: UUID, until: int = POSITION_MAX) -> Iterator[Row]:
+    def stream(self, stream: UUID, until: int = POSITION_MAX) -> Iterator[Row]:
         """In the order of the log."""
         version = 0
         while rows := self._correlations.events(stream, version, ROWS):

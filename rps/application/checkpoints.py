@@ -18,7 +18,7 @@ from rps.application.audit_keys import AuditKeys
 from rps.application.secret_store import SecretStore
 from rps.application.stored_tree import BLOCK
 from rps.application.subscriptions import SubscriptionReader
-from rps.application.witnesses import plan
+from rps.application.witnesses import hand
 from rps.log import chain
 from rps.log.checkpoint import Checkpoint, origin_of
 from rps.log.merkle import Tree, leaf_of
@@ -169,7 +169,7 @@ class Checkpoints:
         said = Checkpoint(origin, size, tree.root(), reads if reads[0] else None)
         note = said.signed(self._keys.current(conn, origin, actor, now))
         conn.execute(ADD, (size, said.root, str(note), now))
-        plan(conn, self._subscriptions.read(), note, now)
+        hand(conn, self._subscriptions.read(), note, now)
         return size
 
     def _require_same(self, conn: Connection[Any], size: int, tree: Tree) -> None:

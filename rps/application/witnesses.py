@@ -59,7 +59,7 @@ ON CONFLICT DO NOTHING
 """
 
 
-def plan(
+def hand(
     conn: Connection[Any],
     subscriptions: Iterable[Subscription],
     note: Note,

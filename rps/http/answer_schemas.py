@@ -387,20 +387,5 @@ SCHEMAS: dict[str, Json] = {
         version=_WHOLE,
         changed_at=_MOMENT,
     ),
-    "AuditLine": {
-        "oneOf": [
-            _object(
-                "position stream version topic at hash event",
-                position=_WHOLE,
-                stream=_UUID,
-                version=_WHOLE,
-                topic=_TEXT,
-                at=_MOMENT,
-                hash=_TEXT,
-                event=_ANY_OBJECT,
-            ),
-            _object("head", head=_object("position hash", position=_WHOLE, hash=_TEXT)),
-        ]
-    },
 }
 """By name; a route's `answer` names one."""

@@ -78,20 +78,20 @@ class Sweeper:
         for replay_id in self._started():
             made += self._carry_out(replay_id)
         made += self._treatments.work(self._clock) + self._taken_away()
-        return made + self._checkpointed()
+        self._checkpoint()
+        return made
 
-    def _checkpointed(self) -> int:
-        """Events that a checkpoint was signed for; a log that was tampered with holds
-        up nothing else."""
+    def _checkpoint(self) -> None:
+        """Sign one where it is due; a log that was tampered with holds up nothing
+        else."""
         now = self._clock()
         if now < self._checkpoint_at:
-            return 0
+            return
         try:
-            return self._checkpoints.work(now)
+            self._checkpoints.work(now)
         except (CheckpointRefused, KeyMissing) as error:
             log.error("checkpoint.refused: %s", error)  # noqa: TRY400 - it says it all
             self._checkpoint_at = now + REFUSED_AGAIN
-            return 0
 
     def _taken_away(self) -> int:
         """Files removed; the next look is soon where there may be more. What flows

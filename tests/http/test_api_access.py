@@ -96,6 +96,10 @@ MAY: dict[str, set[str]] = {
     "POST /v1/subscriptions/{name}/test": OPERATE,
     "GET /v1/notices": READ,
     "GET /v1/audit": AUDIT,
+    "GET /v1/audit/checkpoints": AUDIT,
+    "POST /v1/audit/checkpoints": AUDIT,
+    "GET /v1/audit/proofs/{message}": AUDIT,
+    "GET /v1/audit/reads": AUDIT,
 }
 SIGNED = {
     "POST /v1/nodes/{peer}/messages",
