@@ -90,9 +90,10 @@ class Standing(NamedTuple):
     made_at: datetime | None
 
     def is_due(self, now: datetime) -> bool:
+        """Also where it was cut: whoever asks for it is told."""
         new = self.head - self.size
         if new <= 0:
-            return False
+            return new < 0
         return self.made_at is None or new >= EVENTS or now - self.made_at >= EVERY
 
 
@@ -121,7 +122,7 @@ class Checkpoints:
         """The checkpoint of the whole log as it is. Raises CheckpointRefused,
         KeyMissing; NotCovered where nothing ever happened."""
         for _ in range(TRIES):
-            made = self._made(lambda each: each.size < each.head, actor, now)
+            made = self._made(lambda each: each.size != each.head, actor, now)
             if made is None:
                 time.sleep(PAUSE_SECONDS)
             elif not made:
@@ -152,6 +153,11 @@ class Checkpoints:
         self, conn: Connection[Any], standing: Standing, actor: str, now: datetime
     ) -> int:
         """Its size: the head, or less where that is far."""
+        if standing.head < standing.size:
+            raise CheckpointRefused(
+                f"its last checkpoint was signed for {standing.size} events, now there"
+                f" are {standing.head}: cut"
+            )
         blocks = [row[0] for row in _fetched(conn, BLOCKS)]
         start = standing.size // BLOCK * BLOCK
         blocks = blocks[: start // BLOCK]
@@ -159,10 +165,9 @@ class Checkpoints:
         rows = _verified(conn, start, size, standing)
         leaves = [leaf_of(row.hash) for row in rows]
         tree = _tree(blocks)
-        for place, leaf in enumerate(leaves, start=start):
-            if place == standing.size:
-                self._require_same(conn, standing.size, tree)
-            tree.add(leaf)
+        tree.extend(leaves[: standing.size - start])
+        self._require_same(conn, standing.size, tree)
+        tree.extend(leaves[standing.size - start :])
         self._add_blocks(conn, leaves, start)
         reads = _fetched(conn, LAST_READ)[0]
         origin = self.origin()

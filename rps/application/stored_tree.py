@@ -55,8 +55,7 @@ class StoredTree:
                 place += BLOCK
                 continue
             last = min(end, (number + 1) * BLOCK)
-            for leaf in self._leaves(number)[within : last - number * BLOCK]:
-                tree.add(leaf)
+            tree.extend(self._leaves(number)[within : last - number * BLOCK])
             place = last
         return tree
 

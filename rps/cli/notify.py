@@ -300,8 +300,10 @@ def _settings(kind: str, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _whither(subscription: Subscription) -> str:
+    """One of what its kind has."""
     settings = subscription.settings
-    return settings.get("url") or ", ".join(settings.get("addresses", ()))
+    known = (settings.get(name) for name in ("url", "path", "system"))
+    return next(filter(None, known), ", ".join(settings.get("addresses", ())))
 
 
 def subscriptions_of(session: Session) -> list[Subscription]:

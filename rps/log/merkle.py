@@ -38,8 +38,7 @@ class Tree:
     def __init__(self, leaves: Iterable[bytes] = ()) -> None:
         self.size = 0
         self._roots: list[bytes] = []
-        for each in leaves:
-            self.add(each)
+        self.extend(list(leaves))
 
     @classmethod
     def of(cls, size: int, roots: Sequence[bytes]) -> Tree:
@@ -65,6 +64,16 @@ class Tree:
         roots.append(root)
         self.size = size + leaves
 
+    def extend(self, leaves: Sequence[bytes]) -> None:
+        """The next leaves, by full parts: half the time of one after the other."""
+        start, count = 0, len(leaves)
+        while start < count:
+            width = 1 << ((count - start).bit_length() - 1)
+            if self.size:
+                width = min(width, self.size & -self.size)
+            self.add(_root_over(leaves[start : start + width]), width)
+            start += width
+
     def root(self) -> bytes:
         if not self._roots:
             return EMPTY
@@ -72,6 +81,14 @@ class Tree:
         for each in reversed(others):
             found = node_of(each, found)
         return found
+
+
+def _root_over(level: Sequence[bytes]) -> bytes:
+    """Of as many leaves as a power of two."""
+    while len(level) > 1:
+        pairs = zip(level[::2], level[1::2], strict=True)
+        level = [sha256(_NODE + left + right).digest() for left, right in pairs]
+    return level[0]
 
 
 def inclusion(index: int, size: int, subtree: Subtree) -> list[bytes]:

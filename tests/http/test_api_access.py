@@ -108,6 +108,7 @@ SIGNED = {
     "GET /v1/nodes/{peer}/ping",
     "POST /v1/nodes/{peer}/heartbeat",
     "POST /v1/nodes/{peer}/settled",
+    "POST /v1/nodes/{peer}/checkpoint",
     "POST /v1/nodes/{peer}/secret",
     "POST /v1/nodes/{peer}/accept",
     "POST /v1/hooks/{system}",
