@@ -29,9 +29,9 @@ from rps.application import RemoteProcessSync
 from rps.application.audit_export import AuditExport
 from rps.application.captured import Poster
 from rps.application.checkpoints import Checkpoints
-from rps.log.chain import Break
+from rps.log.chain import Break, Row
 from rps.log.examining import Examined, Examiner
-from rps.log.exported import CSV, NDJSON, Key, read, written
+from rps.log.exported import CSV, NDJSON, Head, Key, read, written
 from rps.log.trust import Held
 from rps.migrate import migrate
 from rps.postgres import EmbeddedServer
@@ -39,7 +39,7 @@ from rps.postgres import EmbeddedServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rps.log.chain import Row
+    from rps.log.exported import Item
     from rps.log.note import Note, PrivateKey
 
 EVERY = 1_000
@@ -48,6 +48,7 @@ COPY = """
 COPY rps_events (notification_id, originator_id, originator_version, topic, state, hash)
 FROM STDIN
 """
+SIGNED = ("cosignatures", "checkpoint_blocks", "checkpoints")
 ADD = "INSERT INTO checkpoints VALUES (%s, decode(%s, 'base64'), %s, now())"
 
 
@@ -61,6 +62,8 @@ class Figures:
 
     def count(self, name: str, did: str, examined: Examined) -> None:
         self.done[name] = self.done.get(name, 0) + 1
+        if sum(self.done.values()) % 50 == 0:
+            print(f"… {sum(self.done.values())}", file=sys.stderr, flush=True)
         if examined.breaks:
             self.found[name] = self.found.get(name, 0) + 1
         else:
@@ -81,9 +84,26 @@ class Original:
             self.key: PrivateKey = checkpoints.current_key("bench", now)
             export = AuditExport(application, checkpoints)
             self.rows: list[Row] = list(export.rows(0, application.recorder.head()[0]))
-            self.items = list(export.log())
+            self.items: list[Item] = [
+                *(each for each in export.log() if not isinstance(each, Row | Head)),
+                *self.rows,
+                Head(self.rows[-1].position, self.rows[-1].hash),
+            ]
+            self._written: dict[str, dict[int, bytes]] = {}
         finally:
             application.close()
+
+    def lines(self, items: list[Item], form: str) -> list[bytes]:
+        """As they are written; what was not changed is not written again."""
+        known = self._written.setdefault(form, {})
+        if not known:
+            kept = _lines(self.rows, form)[form == CSV :]
+            known.update(zip(map(id, self.rows), kept, strict=True))
+        found = [known.get(id(item)) for item in items]
+        others = [i for i, line in zip(items, found, strict=True) if line is None]
+        new = iter(_lines(others, form))
+        head = [next(new)] if form == CSV else []
+        return [*head, *(line or next(new) for line in found)]
 
     @property
     def held(self) -> Held:
@@ -140,7 +160,7 @@ def tamper_files(honest: Original, count: int, chance: random.Random) -> Figures
         how = list(TAMPERS)[number % len(TAMPERS)]
         form = chance.choice((NDJSON, CSV))
         if how == "flip" and chance.random() < 0.5:
-            lines = _lines(honest.items, form)
+            lines = honest.lines(honest.items, form)
             place = chance.randrange(len(lines))
             bits = bytearray(lines[place])
             bits[chance.randrange(len(bits))] ^= 1 << chance.randrange(8)
@@ -149,7 +169,7 @@ def tamper_files(honest: Original, count: int, chance: random.Random) -> Figures
             rows = list(honest.rows)
             did = TAMPERS[how](rows, chance)
             notes = signed(rows, honest.key, EVERY)
-            lines = _lines(items_of(rows, keys, notes), form)
+            lines = honest.lines(items_of(rows, keys, notes), form)
         examined = Examiner(honest.held).examine(read(lines))
         figures.count(f"file {how}", f"{did} ({form})", examined)
     return figures
@@ -206,7 +226,7 @@ def overwrite(dsn: str, old: list[Row], new: list[Row], key: PrivateKey) -> None
     them."""
     before, after = {_values(r) for r in old}, {_values(r) for r in new}
     with psycopg.connect(dsn) as conn:
-        for table in ("rps_events", "checkpoints", "checkpoint_blocks"):
+        for table in ("rps_events", *SIGNED):
             name = sql.Identifier(table)
             conn.execute(sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER").format(name))
         conn.execute(
@@ -221,7 +241,9 @@ def overwrite(dsn: str, old: list[Row], new: list[Row], key: PrivateKey) -> None
                 "UPDATE rps_log_head SET notification_id = %s, hash = %s",
                 (new[-1].position, new[-1].hash),
             )
-            cursor.execute("DELETE FROM checkpoint_blocks; DELETE FROM checkpoints")
+            for table in SIGNED:
+                name = sql.Identifier(table)
+                cursor.execute(sql.SQL("DELETE FROM {}").format(name))
             for note in signed(new, key, EVERY):
                 _, size, root, *_ = note.text.split("\n")
                 cursor.execute(ADD, (int(size), root, str(note)))
@@ -271,6 +293,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--tamperings", type=int, default=1_000)
+    parser.add_argument("--sql", type=int, help="of these in PostgreSQL; else half")
     parser.add_argument("--json", type=Path, help="write the figures there as well")
     asked = parser.parse_args()
     chance = random.Random(SEED)
@@ -278,7 +301,9 @@ def main() -> None:
         server = EmbeddedServer(Path(folder) / "postgres")
         server.start()
         try:
-            found = _run(server, asked.events, asked.tamperings, chance)
+            tables = asked.tamperings // 2 if asked.sql is None else asked.sql
+            files = asked.tamperings - tables
+            found = _run(server, asked.events, files, tables, chance)
         finally:
             server.destroy()
     if asked.json:
@@ -287,7 +312,7 @@ def main() -> None:
 
 
 def _run(
-    server: EmbeddedServer, events: int, count: int, chance: random.Random
+    server: EmbeddedServer, events: int, files: int, tables: int, chance: random.Random
 ) -> dict[str, Any]:
     with psycopg.connect(server.dsn("postgres"), autocommit=True) as admin:
         admin.execute("CREATE DATABASE rps_tampering")
@@ -299,10 +324,11 @@ def _run(
     for name, speed in measured.items():
         print(f"verified, {name}: {speed:,.0f} events/s")
     start = time.monotonic()
-    files = tamper_files(honest, count // 2, chance)
-    tables = tamper_tables(server, honest, count - count // 2, chance)
-    done, found = {**files.done, **tables.done}, {**files.found, **tables.found}
-    missed = [*files.missed, *tables.missed]
+    in_files = tamper_files(honest, files, chance)
+    in_tables = tamper_tables(server, honest, tables, chance)
+    done = {**in_files.done, **in_tables.done}
+    found = {**in_files.found, **in_tables.found}
+    missed = [*in_files.missed, *in_tables.missed]
     for name, times in done.items():
         print(f"{name:15} {found.get(name, 0):4} of {times:4} found")
     for text in missed:

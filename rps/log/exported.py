@@ -18,7 +18,6 @@ line that does not say exactly what would be written for it was changed.
 from __future__ import annotations
 
 import csv
-import io
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -221,9 +220,15 @@ def _dumped(said: Any) -> bytes:
 
 
 def _row_of(columns: Iterable[object]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerow(columns)
-    return text.getvalue().encode()
+    """RFC 4180, and the one way to write a row: quoted only where it has to be."""
+    return f"{','.join(_cell(str(each)) for each in columns)}\r\n".encode()
+
+
+def _cell(text: str) -> str:
+    if '"' in text or "," in text or "\r" in text or "\n" in text:
+        quoted = text.replace('"', '""')
+        return f'"{quoted}"'
+    return text
 
 
 # --- reading --------------------------------------------------------------------------

@@ -117,7 +117,7 @@ def test_a_log_without_events_has_no_checkpoint(checkpoints: Checkpoints) -> Non
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE rps_events SET state = set_byte(state, 9, 65) WHERE notification_id = 8",
+        "UPDATE rps_events SET state = state || '.' WHERE notification_id = 8",
         "DELETE FROM rps_events WHERE notification_id = 9",
         "DELETE FROM rps_events WHERE notification_id = 10",
         "UPDATE rps_events SET hash = sha256('') WHERE notification_id = 2",
