@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import sys
 import tempfile
@@ -29,6 +30,7 @@ from rps.application import RemoteProcessSync
 from rps.application.audit_export import AuditExport
 from rps.application.captured import Poster
 from rps.application.checkpoints import Checkpoints
+from rps.keys.key_source import new_word
 from rps.log.chain import Break, Row
 from rps.log.examining import Examined, Examiner
 from rps.log.exported import CSV, NDJSON, Head, Key, read, written
@@ -296,6 +298,7 @@ def main() -> None:
     parser.add_argument("--sql", type=int, help="of these in PostgreSQL; else half")
     parser.add_argument("--json", type=Path, help="write the figures there as well")
     asked = parser.parse_args()
+    os.environ["RPS_KEY"] = new_word()
     chance = random.Random(SEED)
     with tempfile.TemporaryDirectory(prefix="rps-tampering-") as folder:
         server = EmbeddedServer(Path(folder) / "postgres")

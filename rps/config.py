@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -72,7 +73,8 @@ class Config:
     public addresses over https are reached. `public_url` is where other nodes reach
     this one's API, "" where nobody said. `smtp` None: no mail is sent;
     `apprise_services` are the schemes that subscriptions may use. `reads_kept_days`:
-    for how long it is kept who looked at what.
+    for how long it is kept who looked at what. Of `key`, `key_file` and `key_command`
+    one says where the keys are; none: in `data_dir`.
     """
 
     database_url: str
@@ -88,6 +90,9 @@ class Config:
     reads_kept_days: int = 365
     smtp: Smtp | None = None
     apprise_services: frozenset[str] = frozenset()
+    key: str = field(default="", repr=False)
+    key_file: Path | None = None
+    key_command: str = field(default="", repr=False)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> Config:
@@ -113,6 +118,7 @@ class Config:
                     wrong.append(f"RPS_ALLOW_NETWORKS: {error}")
             return tuple(found)
 
+        key_file = env.get("RPS_KEY_FILE", "")
         config = cls(
             database_url=env.get("RPS_DATABASE_URL", ""),
             data_dir=Path(env.get("RPS_DATA_DIR", ".rps")).absolute(),
@@ -129,10 +135,24 @@ class Config:
             apprise_services=frozenset(
                 env.get("RPS_APPRISE", "").lower().replace(",", " ").split()
             ),
+            key=env.get("RPS_KEY", ""),
+            key_file=Path(key_file).absolute() if key_file else None,
+            key_command=env.get("RPS_KEY_COMMAND", ""),
         )
+        _keys(env, wrong)
         if wrong:
             raise ConfigurationError("; ".join(wrong))
         return config
+
+
+def _keys(env: Mapping[str, str], wrong: list[str]) -> None:
+    said = [n for n in ("RPS_KEY", "RPS_KEY_FILE", "RPS_KEY_COMMAND") if env.get(n)]
+    if len(said) > 1:
+        wrong.append(f"{' and '.join(said)}: keys come from one place, set one of them")
+    try:
+        shlex.split(env.get("RPS_KEY_COMMAND", ""))
+    except ValueError as error:
+        wrong.append(f"RPS_KEY_COMMAND cannot be read as a command: {error}")
 
 
 def _smtp(env: Mapping[str, str], wrong: list[str]) -> Smtp | None:

@@ -100,7 +100,7 @@ class Installation:
 
     def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one of the programs; `stdout` holds all it said, in English."""
-        ours = ("PG", "LC_", "LANG")
+        ours = ("PG", "LC_", "LANG", "RPS_")  # also RPS_KEY: it is none of its business
         environ = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
         return subprocess.run(
             [str(self.bin_dir / program), *arguments],

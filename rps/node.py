@@ -19,6 +19,7 @@ from rps.connectors.transport import Transport
 from rps.http import create_app
 from rps.http.parts import Parts
 from rps.http.worker import StayingWorker
+from rps.keys.key_source import source_of
 from rps.workers.lanes import Lanes
 
 if TYPE_CHECKING:
@@ -105,13 +106,13 @@ class Node(BaseApplication):  # type: ignore[misc]  # no types
 def application_parts(config: Config, database_url: str) -> Flask:
     """The Flask application on connections and threads of this process's own."""
     application = RemoteProcessSync(
-        database_url, connections=min(config.api_threads + 2, DATABASE_CONNECTIONS_MAX)
+        database_url,
+        connections=min(config.api_threads + 2, DATABASE_CONNECTIONS_MAX),
+        keys=source_of(config),
     )
     transport = Transport(config.allow_networks)
-    connections = Connections(
-        application.datastore, transport, application.configuration
-    )
-    secrets = SecretStore(application.datastore, os.urandom)
+    connections = Connections(application, transport, application.configuration)
+    secrets = SecretStore(application, os.urandom)
     nodes = NodeChannels(application, transport, secrets, lambda: datetime.now(UTC))
     lanes = Lanes(application, "api")
     return create_app(

@@ -15,12 +15,15 @@ from psycopg_pool import PoolTimeout
 from rps.application.blobs import Blobs
 from rps.application.capture import Intake
 from rps.application.configuration import ConfigurationReader
+from rps.config import Config
 from rps.domain.account import Account
 from rps.domain.definition_story import Story
 from rps.domain.document import parse
 from rps.domain.process_sync_definition import ProcessSyncDefinition
 from rps.domain.remote_system import ConnectorFixed, RemoteSystem
 from rps.domain.tenancy import Domain
+from rps.keys.cipher import Cipher
+from rps.keys.key_source import Keyring, source_of
 from rps.log.mapper import EventMapper
 from rps.log.recorder import LogFactory, LogRecorder
 from rps.log.transcoder import OrjsonTranscoder
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 
     from rps.domain.aggregate import Aggregate
     from rps.domain.agreement import Definition
+    from rps.keys.key_source import KeySource
 
 A = TypeVar("A", bound="Aggregate")
 
@@ -77,7 +81,7 @@ class RemoteProcessSync(Application[UUID]):
     Make one in each process, after it was forked; it holds connections and threads.
     It works as `role`, which may add to the log and read it, and nothing else; with ""
     as whoever connects (rebuilding views takes their owner). `options` are the
-    server's, for each connection.
+    server's, for each connection; `keys` None: they are where the environment says.
     """
 
     name = "rps"
@@ -99,6 +103,7 @@ class RemoteProcessSync(Application[UUID]):
         connections: int = 8,
         role: str = SERVING_ROLE,
         options: Sequence[str] = (),
+        keys: KeySource | None = None,
     ) -> None:
         settings = conninfo_to_dict(database_url)
         self._beside = {k: v for k, v in settings.items() if k not in NAMED}
@@ -117,6 +122,9 @@ class RemoteProcessSync(Application[UUID]):
             }
         )
         self.database_url = database_url
+        self.cipher = Cipher(
+            self.datastore, Keyring(keys or source_of(Config.from_environ()))
+        )
         self.lookup = Lookup(self.datastore, self.recorder.questions)
         self.configuration = ConfigurationReader(self.recorder, self.event_mapper)
         self.blobs = Blobs(self.datastore)

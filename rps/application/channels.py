@@ -12,6 +12,7 @@ from rps.connectors.mail import EmailChannel
 from rps.connectors.signature import SecretUnusable
 from rps.connectors.webhook import WebhookChannel
 from rps.domain.subscription import APPRISE, EMAIL, FILE, NODE, WEBHOOK
+from rps.keys.envelope import KeyTrouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,13 +56,19 @@ class Channels:
             if self._nodes is None:
                 raise ChannelUnusable("this process reaches no linked nodes")
             return self._nodes(subscription)
-        secrets = self._secrets.live(subscription.domain, [subscription.secret_name])
-        if not secrets:
+        return self._with_secret(subscription)
+
+    def _with_secret(self, subscription: Subscription) -> Channel:
+        try:
+            kept = self._secrets.live(subscription.domain, [subscription.secret_name])
+        except KeyTrouble as error:
+            raise ChannelUnusable(str(error)) from None
+        if not kept:
             raise ChannelUnusable(NO_SECRET)
         if subscription.kind == WEBHOOK:
-            return self._webhook(subscription, secrets)
+            return self._webhook(subscription, kept)
         services, allowed = self._config.apprise_services, self._config.allow_networks
-        return AppriseChannel(secrets[0], services, allowed)
+        return AppriseChannel(kept[0], services, allowed)
 
     def refusal(self, kind: str, secret: str | None) -> str | None:
         """Why a subscription of this kind would be of no use here, None where it would;

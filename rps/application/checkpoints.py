@@ -105,7 +105,7 @@ class Checkpoints:
     ) -> None:
         self._application = application
         self._datastore = application.datastore
-        secrets = SecretStore(application.datastore, random_bytes)
+        secrets = SecretStore(application, random_bytes)
         self._keys = AuditKeys(secrets, random_bytes)
         self._subscriptions = SubscriptionReader(application)
 

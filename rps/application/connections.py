@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from psycopg.rows import tuple_row
-
 from rps.application.blobs import Blobs
 from rps.application.remote_parts import RemoteFiles, RemoteParts, RequestBudget
+from rps.application.secret_store import SecretStore
 from rps.connectors.node import NodeConnector
 from rps.connectors.push import PushConnector
 from rps.connectors.rest.calls import Placed
 from rps.connectors.rest.connector import RestConnector
 from rps.connectors.rest.reading import chosen, read_description
 from rps.connectors.servicenow.connector import SERVICENOW, ServiceNowConnector
+from rps.connectors.signature import SecretUnusable
 from rps.domain.between_nodes import NODE
 from rps.domain.delivery import Capabilities
 from rps.domain.problem import DefinitionRefused
 from rps.domain.uses import Uses
+from rps.keys.envelope import KeyTrouble
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from eventsourcing.postgres import PostgresDatastore
-
+    from rps.application import RemoteProcessSync
     from rps.application.configuration import ConfigurationReader
     from rps.connectors.transport import Transport
     from rps.domain.delivery import Connector
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 REST = "rest"
 """The connector of systems that are described in YAML."""
-
-SECRETS = "SELECT value FROM secrets WHERE domain = %b AND name = ANY(%b) ORDER BY name"
 
 
 class ConnectorUnknown(ValueError):
@@ -61,12 +60,13 @@ class Connections:
 
     def __init__(
         self,
-        datastore: PostgresDatastore,
+        application: RemoteProcessSync,
         transport: Transport,
         configuration: ConfigurationReader | None = None,
     ) -> None:
         """`configuration` tells a connector which fields of a table are of interest."""
-        self._datastore = datastore
+        self._datastore = application.datastore
+        self._store = SecretStore(application, os.urandom)
         self._transport = transport
         self._configuration = configuration
         self._made: dict[UUID, _Made] = {}
@@ -87,30 +87,32 @@ class Connections:
         return connector
 
     def _secrets(self, system: RemoteSystem) -> list[str]:
-        with self._datastore.get_connection() as conn:
-            cursor = conn.cursor(row_factory=tuple_row, binary=True)
-            names = system.settings.get("secrets") or []
-            cursor.execute(SECRETS, (system.domain, names))
-            return [row[0] for row in cursor.fetchall()]
+        """Raises SecretUnusable."""
+        names = sorted(set(system.settings.get("secrets") or []))
+        try:
+            return self._store.live(system.domain, names)
+        except KeyTrouble as error:
+            raise SecretUnusable(str(error)) from None
 
     def _make(self, system: RemoteSystem, secrets: list[str]) -> Connector:
         settings = system.settings
+        transport = self._transport.trusting(settings.get("ca", ""))
         if system.connector == NODE:
             return NodeConnector(
-                self._transport,
+                transport,
                 url=settings["url"],
                 secrets=secrets,
                 decides=settings["decides"],
                 batch=settings["batch"],
             )
         if system.connector == REST:
-            return self._described(system, secrets)
+            return self._described(system, secrets, transport)
         if system.connector == SERVICENOW:
-            return self._servicenow(system, secrets)
+            return self._servicenow(system, secrets, transport)
         if system.connector != "push":
             raise ConnectorUnknown(system.connector)
         return PushConnector(
-            self._transport,
+            transport,
             url=settings["url"],
             secrets=secrets,
             capabilities=Capabilities(
@@ -122,7 +124,9 @@ class Connections:
             ),
         )
 
-    def _described(self, system: RemoteSystem, secrets: list[str]) -> Connector:
+    def _described(
+        self, system: RemoteSystem, secrets: list[str], transport: Transport
+    ) -> Connector:
         """Raises ConnectorUnknown where this version does not read its description."""
         settings = system.settings
         try:
@@ -134,15 +138,15 @@ class Connections:
             description, settings["url"], chosen_settings, secrets[0] if secrets else ""
         )
         files = Blobs(self._datastore).of(system.domain)
-        return RestConnector(self._transport, placed, files)
+        return RestConnector(transport, placed, files)
 
     def _servicenow(
-        self, system: RemoteSystem, secrets: list[str]
+        self, system: RemoteSystem, secrets: list[str], transport: Transport
     ) -> ServiceNowConnector:
         of = (self._datastore, system.domain, system.name)
         per_hour = system.settings.get("requests_per_hour")
         return ServiceNowConnector(
-            self._transport,
+            transport,
             settings=system.settings,
             secrets=secrets,
             uses=lambda table: self._uses(system.domain, system.name, table),

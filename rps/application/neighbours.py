@@ -8,16 +8,12 @@ request by which an invitation is accepted. No name of a system holds a tab.
 
 from __future__ import annotations
 
-import json
-import zlib
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as NotBase64
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 import orjson
 
+from rps.application.invitation import Invitation, InvitationRefused
 from rps.application.operations import LaneBusy, NotFound, NotOpen
 from rps.connectors.addresses import url_refusal
 from rps.connectors.node import BATCH, PROTOCOL, NodeConnector
@@ -35,21 +31,22 @@ if TYPE_CHECKING:
     from rps.application.configuration import Configuration
     from rps.application.operations import Operations
     from rps.application.secret_store import SecretStore
-    from rps.connectors.push import Wire
+    from rps.connectors.push import Wire as Line
 
 INVITED_SECONDS = 7 * 24 * 3600.0
 BEFORE_SECONDS = 24 * 3600.0
 WOKEN_MAX = 200
 
-_PREFIX = "rpsnode_"
 _REFUSED = "answered 401"
 _UNSIGNED = (
     " An invitation serves once, for seven days, and the newest only: ask for another."
 )
 
 
-class InvitationRefused(ValueError):
-    """The invitation cannot be used; the text says why, and what to do."""
+class Wire(Protocol):
+    """What of the transport is needed."""
+
+    def trusting(self, authorities: str) -> Line: ...
 
 
 class NotANode(LookupError):
@@ -58,47 +55,6 @@ class NotANode(LookupError):
 
 class PeerUnanswered(Exception):
     """The other node did not do as asked; the text is what it said."""
-
-
-@dataclass(frozen=True, slots=True)
-class Invitation:
-    """What one side hands to the other: where to answer, with which key to sign, and
-    what to call us."""
-
-    url: str
-    key: str
-    name: str
-
-    def token(self) -> str:
-        """One word. Its last characters tell a token that was copied by halves."""
-        said = json.dumps(asdict(self) | {"v": PROTOCOL}, sort_keys=True).encode()
-        checked = said + zlib.crc32(said).to_bytes(4, "big")
-        return _PREFIX + urlsafe_b64encode(checked).decode().rstrip("=")
-
-    @classmethod
-    def of(cls, token: str) -> Invitation:
-        """Raises InvitationRefused."""
-        encoded = "".join(token.split()).removeprefix(_PREFIX)
-        try:
-            checked = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
-            said, check = checked[:-4], checked[-4:]
-            told = json.loads(said)
-            protocol = told.pop("v")
-            made = cls(**told)
-            Signer([made.key])
-        except (NotBase64, ValueError, KeyError, TypeError, AttributeError):
-            said, check, protocol = b"", b"", 0
-        if zlib.crc32(said).to_bytes(4, "big") != check or not said:
-            raise InvitationRefused(
-                "this is no invitation, or not all of it: copy the whole line that"
-                " `rps system invite` printed"
-            )
-        if protocol != PROTOCOL:
-            raise InvitationRefused(
-                f"the invitation is of protocol {protocol}, this node speaks"
-                f" {PROTOCOL}: bring the older of the two up to date"
-            )
-        return made
 
 
 class Neighbours:
@@ -117,9 +73,11 @@ class Neighbours:
         called: str,
         actor: str,
         now: datetime,
+        ca: str = "",
     ) -> str:
         """The token for whoever is to be NAME here and calls us `called`; we shall
-        decide where both changed a field. Raises InvitationRefused."""
+        decide where both changed a field. `ca`: whom we trust to vouch for it (PEM).
+        Raises InvitationRefused."""
         known = self._application.find(RemoteSystem, RemoteSystem.id_of(domain, name))
         if known is not None and known.connector != NODE:
             raise InvitationRefused(
@@ -131,6 +89,7 @@ class Neighbours:
                 f" rps system moved {name}"
             )
         system = known or self._register(domain, name, "", actor, now, decides=True)
+        system = self._trusting(system, ca, actor, now)
         key = self._secrets.new()
         self._secrets.keep(domain, f"{name}\tinvited", key)
         return Invitation(_address_for(system, base_url), key, called).token()
@@ -144,10 +103,11 @@ class Neighbours:
         transport: Wire,
         actor: str,
         now: datetime,
+        ca: str = "",
     ) -> tuple[RemoteSystem, str]:
         """Link with the node that invited; and why it does not reach us, else "". Said
-        again after an answer that was lost, or with another `base_url`, it comes to the
-        same. Raises InvitationRefused, PeerUnanswered."""
+        again after an answer that was lost, or with another `base_url` or `ca`, it
+        comes to the same. Raises InvitationRefused, PeerUnanswered."""
         key = RemoteSystem.id_of(domain, name)
         known = self._application.find(RemoteSystem, key)
         if known is not None and known.settings.get("url") != invitation.url:
@@ -159,16 +119,20 @@ class Neighbours:
             is_it = (other.domain, other.settings.get("url")) == there
             if is_it and other.name != name:
                 raise InvitationRefused(f"that node is {other.name} here already")
-        if known is not None and self._secrets.live(domain, [name]):
-            return known, self.moved(known, base_url, transport)
         system = known or self._register(
             domain, name, invitation.url, actor, now, decides=False
         )
+        system = self._trusting(system, ca, actor, now)
+        if known is not None and self._secrets.live(domain, [name]):
+            return system, self.moved(system, base_url, transport)
         theirs = f"{name}\tin"
         self._secrets.make(domain, theirs)
         (secret,) = self._secrets.live(domain, [theirs])
         connector = NodeConnector(
-            transport, url=invitation.url, secrets=[invitation.key], decides=False
+            transport.trusting(system.settings.get("ca", "")),
+            url=invitation.url,
+            secrets=[invitation.key],
+            decides=False,
         )
         say = self.standing(system) | {
             "url": _address_for(system, base_url),
@@ -241,6 +205,15 @@ class Neighbours:
             domain, name, NODE, "", settings, actor, now
         )[0]
 
+    def _trusting(
+        self, system: RemoteSystem, ca: str, actor: str, now: datetime
+    ) -> RemoteSystem:
+        if not ca:
+            return system
+        return self._application.change(
+            RemoteSystem, system.id, lambda each: each.trust(ca, actor, now)
+        )
+
     # --- who is it ----------------------------------------------------------------
 
     def invited(
@@ -305,7 +278,7 @@ class Neighbours:
 
     def connector(self, system: RemoteSystem, transport: Wire) -> NodeConnector:
         return NodeConnector(
-            transport,
+            transport.trusting(system.settings.get("ca", "")),
             url=system.settings["url"],
             secrets=self._secrets.live(system.domain, system.settings["secrets"]),
             decides=system.settings["decides"],

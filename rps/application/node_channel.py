@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from rps.application import RemoteProcessSync
+    from rps.application.neighbours import Wire
     from rps.application.secret_store import SecretStore
     from rps.connectors.node import NodeConnector
-    from rps.connectors.push import Wire
     from rps.domain.remote_system import RemoteSystem
     from rps.domain.subscription import Subscription
 

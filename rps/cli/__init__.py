@@ -20,6 +20,7 @@ COMMANDS = {
     "doctor": "rps.cli.doctor:doctor",
     "status": "rps.cli.status:status",
     "rebuild": "rps.cli.rebuild:rebuild",
+    "compare": "rps.cli.compare:compare",
     "correlation": "rps.cli.correlations:correlation",
     "problems": "rps.cli.problems:problems",
     "conflict": "rps.cli.conflicts:conflict",
@@ -30,6 +31,7 @@ COMMANDS = {
     "definition": "rps.cli.definitions:definition",
     "system": "rps.cli.systems:system",
     "connector": "rps.cli.connectors:connector",
+    "keys": "rps.cli.keys:keys",
     "token": "rps.cli.tokens:token",
 }
 """Imported when asked for: a worker starts without Flask, gunicorn and rich."""
@@ -44,7 +46,8 @@ Exit codes:
   2  wrong usage or configuration
   3  no such thing
   4  the database or a remote system cannot be reached
-  5  what was compared differs (rps definition what-if, rps audit compare)
+  5  what was compared differs (rps compare, rps audit compare,
+     rps definition what-if)
 
 \b
 Environment (all may be left out):
@@ -56,6 +59,7 @@ Environment (all may be left out):
   RPS_API_PROCESSES, RPS_API_THREADS, RPS_DELIVERER_THREADS, RPS_BREAKER_SECONDS
   RPS_READS_KEPT_DAYS     who looked at what is kept so long        [365]
   RPS_SMTP_URL, RPS_SMTP_FROM, RPS_APPRISE   how people are notified
+  RPS_KEY_FILE, RPS_KEY, RPS_KEY_COMMAND   where the keys are  [.rps/keys]
   RPS_VERBOSE             as -v: 1 or 2
   NO_COLOR                no colours on the terminal
 """

@@ -9,9 +9,15 @@ import click
 from rps.application.audit_export import AuditExport, Wanted
 from rps.application.checkpoints import Checkpoints
 from rps.application.operations import NotFound
-from rps.cli.replays import Moment
 from rps.cli.session import identifier, open_session
-from rps.cli.terminal import domain_option, output_option, progress, say, show_json
+from rps.cli.terminal import (
+    Moment,
+    domain_option,
+    output_option,
+    progress,
+    say,
+    show_json,
+)
 from rps.domain.process_sync_definition import ProcessSyncDefinition
 from rps.log.checkpoint import Checkpoint
 from rps.log.exported import CSV, NDJSON, written

@@ -190,7 +190,7 @@ def _settings(given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def _known(session: Session) -> Subscriptions:
-    store = SecretStore(session.application.datastore, os.urandom)
+    store = SecretStore(session.application, os.urandom)
     return Subscriptions(session.application, store)
 
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from rps.cli.audit_checks import checkpoints
 from rps.cli.findings import Finding
+from rps.cli.key_checks import keys
 from rps.cli.link_checks import agreements, links
 from rps.cli.notice_checks import notifications
 from rps.cli.status import BREAKERS, lags
@@ -278,6 +279,7 @@ DATABASE_CHECKS: tuple[Callable[[Connection[Any], str], Iterator[Finding]], ...]
     schema,
 )
 NODE_CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
+    keys,
     views,
     receivers,
     breakers,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ import click
 
 from rps.cli.described import described, given_settings
 from rps.cli.terminal import Failure, output_option, show, show_json
+from rps.cli.trust import authorities_in, ca_option
 from rps.config import Config
 from rps.connectors.addresses import url_refusal
 from rps.connectors.conformance import CONTENT, Conformance, Subject, Unreliable
@@ -24,6 +26,7 @@ from rps.domain.problem import DefinitionRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
     from typing import TextIO
 
     from rps.connectors.conformance import Result
@@ -73,6 +76,7 @@ def check(source: str, output: str) -> None:
 @click.option("--url", required=True, help="Where the system is.")
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE")
 @click.option("--secret-file", type=click.File("r"), help="Its password, token or key.")
+@ca_option
 @output_option
 def test(
     *,
@@ -80,6 +84,7 @@ def test(
     url: str,
     pairs: tuple[str, ...],
     secret_file: TextIO | None,
+    ca: Path | None,
     output: str,
 ) -> None:
     """Run the conformance suite with FILE (or a preset) against a live system.
@@ -99,7 +104,8 @@ def test(
     secret = secret_file.read().strip() if secret_file else ""
     placed = Placed(description, url, settings, secret)
     results = []
-    for result in conformance_of(placed, description.sample).run():
+    pem = authorities_in(ca, url, datetime.now(UTC))
+    for result in conformance_of(placed, description.sample, pem).run():
         results.append(result)
         if output != "json":
             _tell(result)
@@ -110,9 +116,10 @@ def test(
         raise Failure(f"{failed} of {len(results)} cases failed")
 
 
-def conformance_of(placed: Placed, sample: Sample) -> Conformance:
-    """The suite for a described system, over a transport of its own."""
-    transport = Transport(Config.from_environ().allow_networks)
+def conformance_of(placed: Placed, sample: Sample, ca: str = "") -> Conformance:
+    """The suite for a described system, over a transport of its own. `ca`: who vouches
+    for it (PEM), instead of the public authorities."""
+    transport = Transport(Config.from_environ().allow_networks).trusting(ca)
     files = HeldFiles()
     wire = Unreliable(transport)
     placed = replace(placed, description=_in_small_pages(placed.description))

@@ -38,9 +38,7 @@ def scan_definition(*, what: str, reach: bool, domain: str, output: str) -> None
     with open_session() as session:
         transport = Transport(session.config.allow_networks)
         connections = Connections(
-            session.application.datastore,
-            transport,
-            session.application.configuration,
+            session.application, transport, session.application.configuration
         )
         scan = DefinitionScan(session.application, connections.connect)
         read: Callable[[], tuple[Definition, str]]

@@ -13,6 +13,7 @@ from rps.application.secret_store import SECRET_MAX, SecretStore, hook_name
 from rps.cli.definition_files import problem_row, tell
 from rps.cli.session import open_session
 from rps.cli.terminal import Exit, Failure, say, show_json
+from rps.cli.trust import authorities_in
 from rps.connectors.rest import presets
 from rps.connectors.rest.reading import chosen, read_description
 from rps.domain.problem import DefinitionRefused
@@ -80,6 +81,7 @@ def add_described(
     pairs: tuple[str, ...],
     poll_seconds: int | None,
     secrets: tuple[str | None, str | None],
+    ca: Path | None,
     output: str,
 ) -> None:
     """Register the system, or change it. `secrets`: its own, and that of its hooks."""
@@ -88,6 +90,8 @@ def add_described(
         settings["poll_seconds"] = poll_seconds
     description = read_description(settings["described"])
     with open_session() as session:
+        if pem := authorities_in(ca, url, session.now):
+            settings["ca"] = pem
         keep_secrets(
             *(session, domain, name, *secrets),
             is_needed=description.auth.kind != "none",
@@ -114,7 +118,7 @@ def keep_secrets(
     is_needed: bool,
 ) -> None:
     """Raises Failure where the system has to have one and there is none."""
-    store = SecretStore(session.application.datastore, os.urandom)
+    store = SecretStore(session.application, os.urandom)
     for key, value in ((name, secret), (hook_name(name), hook_secret)):
         if value is not None:
             if not 1 <= len(value) <= SECRET_MAX:

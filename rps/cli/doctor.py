@@ -65,7 +65,7 @@ def _examined(config: Config, database_url: str) -> Iterator[Finding]:
             yield from found or [_fine(check)]
     if broken:  # nothing else would work
         return
-    with application_of(database_url) as application:
+    with application_of(config, database_url) as application:
         session = Session(config, database_url, application, actor())
         for node_check in NODE_CHECKS:
             yield from list(node_check(session)) or [_fine(node_check)]

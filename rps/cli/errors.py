@@ -10,7 +10,8 @@ from rps.application import Contended
 from rps.application.audit_keys import KeyMissing
 from rps.application.checkpoints import CheckpointRefused, NotCovered
 from rps.application.connections import ConnectorUnknown
-from rps.application.neighbours import InvitationRefused, NotANode, PeerUnanswered
+from rps.application.invitation import InvitationRefused
+from rps.application.neighbours import NotANode, PeerUnanswered
 from rps.application.operations import (
     LaneBusy,
     NotFound,
@@ -33,6 +34,7 @@ from rps.domain.subscription import NotSubscribed, SubscriptionKindFixed
 from rps.domain.tenancy import DomainPathRefused
 from rps.domain.treatment import TreatmentEnded
 from rps.installation import PostgresError
+from rps.keys.envelope import KeyTrouble
 from rps.migrate import MigrationError
 from rps.projections.rebuild import ViewUnknown
 
@@ -46,6 +48,7 @@ ENDINGS: tuple[tuple[type[Exception], Exit, str], ...] = (
     (ViewUnknown, Exit.USAGE, "{error}"),
     (ConnectorUnknown, Exit.USAGE, "there is no connector {error}"),
     (SecretUnusable, Exit.USAGE, "{error}"),
+    (KeyTrouble, Exit.USAGE, "{error}"),
     (ConnectorFixed, Exit.USAGE, "{error}: choose another name"),
     (SubscriptionKindFixed, Exit.USAGE, "{error}: choose another name"),
     (SecretMissing, Exit.USAGE, "{error} needs the apprise URL: --secret-file"),

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from rps.application.neighbours import Invitation, Neighbours, known_to
+from rps.application.invitation import Invitation
+from rps.application.neighbours import Neighbours, known_to
 from rps.application.secret_store import SecretStore
 from rps.cli.session import open_session
 from rps.cli.terminal import (
@@ -20,11 +21,14 @@ from rps.cli.terminal import (
     say,
     show_json,
 )
+from rps.cli.trust import authorities_in, ca_option
 from rps.connectors.addresses import url_refusal
 from rps.connectors.transport import Transport
 from rps.domain.document import REMOTE_NAME
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rps.cli.session import Session
     from rps.domain.remote_system import RemoteSystem
 
@@ -44,9 +48,12 @@ url_option = click.option(
     default="",
     help="What the other side is to call us. [the host of --url]",
 )
+@ca_option
 @domain_option
 @output_option
-def invite(*, name: str, url: str, called: str, domain: str, output: str) -> None:
+def invite(
+    *, name: str, url: str, called: str, ca: Path | None, domain: str, output: str
+) -> None:
     """Make an invitation for the node that is to be NAME here.
 
     It goes to stdout as one word, serves once and for seven days, and is a secret
@@ -58,8 +65,9 @@ def invite(*, name: str, url: str, called: str, domain: str, output: str) -> Non
         base = _public_url(session, url)
         called = called or urlsplit(base).hostname or ""
         _require_name(called, "--as")
+        pem = authorities_in(ca, "", session.now)
         token = _neighbours(session).invite(
-            domain, name, base, called, session.actor, session.now
+            domain, name, base, called, session.actor, session.now, pem
         )
     say(f"{name} is invited; on the other node: rps system accept TOKEN --url ITS_URL")
     if output == "json":
@@ -72,12 +80,16 @@ def invite(*, name: str, url: str, called: str, domain: str, output: str) -> Non
 @click.argument("token")
 @click.option("--name", default="", help="What to call the other node here.")
 @url_option
+@ca_option
 @domain_option
 @output_option
-def accept(*, token: str, name: str, url: str, domain: str, output: str) -> None:
+def accept(
+    *, token: str, name: str, url: str, ca: Path | None, domain: str, output: str
+) -> None:
     """Accept the invitation TOKEN (- reads it from stdin) and link both nodes.
 
-    Run it again where an answer was lost, or with another --url where that was wrong.
+    Run it again where an answer was lost, or with another --url or --ca where that was
+    wrong.
     """
     if token == "-":  # noqa: S105 - where to read it
         token = sys.stdin.read()
@@ -94,6 +106,7 @@ def accept(*, token: str, name: str, url: str, domain: str, output: str) -> None
             Transport(session.config.allow_networks),
             session.actor,
             session.now,
+            authorities_in(ca, invitation.url, session.now),
         )
         known = known_to(session.configuration(), system)
     _say_linked(system, known)
@@ -151,7 +164,7 @@ def _require_reached(name: str, base: str, unreached: str) -> None:
 
 
 def _neighbours(session: Session) -> Neighbours:
-    store = SecretStore(session.application.datastore, os.urandom)
+    store = SecretStore(session.application, os.urandom)
     return Neighbours(session.application, store)
 
 

@@ -312,12 +312,12 @@ def subscriptions_of(session: Session) -> list[Subscription]:
 
 
 def _known(session: Session) -> Subscriptions:
-    store = SecretStore(session.application.datastore, os.urandom)
+    store = SecretStore(session.application, os.urandom)
     return Subscriptions(session.application, store)
 
 
 def channels_of(session: Session) -> Channels:
-    store = SecretStore(session.application.datastore, os.urandom)
+    store = SecretStore(session.application, os.urandom)
     transport = Transport(session.config.allow_networks)
     return Channels(session.config, transport, store)
 

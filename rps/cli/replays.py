@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -10,11 +9,20 @@ import click
 
 from rps.application.operations import NotFound
 from rps.cli.session import identifier, open_session
-from rps.cli.terminal import domain_option, output_option, say, show, show_json
+from rps.cli.terminal import (
+    Moment,
+    domain_option,
+    output_option,
+    say,
+    show,
+    show_json,
+)
 from rps.domain.replay import Replay
 from rps.projections.lookup import Selector
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from rps.cli.session import Session
 
 REPLAYS = """
@@ -23,24 +31,6 @@ WHERE topic = 'replay.planned' AND topic LIKE 'replay.%' ORDER BY notification_i
 LIMIT 100
 """
 COLUMNS = ("id", "state", "lanes", "sent", "reason", "actor")
-
-
-class Moment(click.ParamType[datetime]):
-    """ISO 8601; without a zone, UTC."""
-
-    name = "TIME"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        """Override click's."""
-        if isinstance(value, datetime):
-            return value
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r}: give a time like 2026-05-17T08:30:00Z", param, ctx)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @click.group()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rps.cli.keys import require_keys
 from rps.cli.lifetime import end_with, parent_option
 from rps.cli.session import require_migrated
 from rps.cli.terminal import Exit, Failure, say, verbosity
@@ -65,11 +66,13 @@ def database_of(config: Config) -> Iterator[str]:
     """The operator's database, or the embedded server, owned as long as this lasts."""
     if config.database_url:
         require_migrated(config.database_url)
+        require_keys(config, config.database_url)
         yield config.database_url
         return
     with EmbeddedServer(config.data_dir / "postgres") as server:
         _own(server)
         migrate(server.dsn())
+        require_keys(config, server.dsn(), own=True)
         yield server.dsn()
 
 

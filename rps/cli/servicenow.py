@@ -84,7 +84,7 @@ def kept(
         told["display_values"] = list(told["display_values"])
     files: dict[str, TextIO | None] = {each: given[f"{each}_file"] for each in _SECRETS}
     secrets = {each: file.read().strip() for each, file in files.items() if file}
-    store = SecretStore(session.application.datastore, os.urandom)
+    store = SecretStore(session.application, os.urandom)
     live = store.live(domain, [name])
     try:
         settings = servicenow_settings.checked({"url": url, "secrets": [name], **told})
@@ -134,9 +134,7 @@ def check(*, name: str, domain: str, output: str) -> None:
 def _checked(session: Session, found: RemoteSystem) -> Iterator[Checked]:
     application = session.application
     transport = Transport(session.config.allow_networks)
-    connections = Connections(
-        application.datastore, transport, application.configuration
-    )
+    connections = Connections(application, transport, application.configuration)
     connector = connections.connect(found)
     examine = getattr(connector, "examine", None)
     if examine is None:

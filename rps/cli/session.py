@@ -19,6 +19,7 @@ from rps.application.reads import Reads
 from rps.cli.terminal import Failure
 from rps.config import Config
 from rps.domain.account import Account
+from rps.keys.key_source import source_of
 from rps.migrate import pending
 from rps.postgres import open_server
 from rps.workers.lanes import Lanes
@@ -93,15 +94,17 @@ def open_session(
     config = config or Config.from_environ()
     with open_server(config) as database_url:
         require_migrated(database_url)
-        with application_of(database_url, role=role) as application:
+        with application_of(config, database_url, role=role) as application:
             yield Session(config, database_url, application, actor())
 
 
 @contextmanager
 def application_of(
-    database_url: str, *, role: str = SERVING_ROLE
+    config: Config, database_url: str, *, role: str = SERVING_ROLE
 ) -> Iterator[RemoteProcessSync]:
-    application = RemoteProcessSync(database_url, connections=CONNECTIONS, role=role)
+    application = RemoteProcessSync(
+        database_url, connections=CONNECTIONS, role=role, keys=source_of(config)
+    )
     try:
         yield application
     finally:

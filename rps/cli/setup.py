@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rps.application.tokens import mint
+from rps.cli.keys import prepare_keys
 from rps.cli.session import actor, application_of
 from rps.cli.terminal import output_option, say, show_json
 from rps.config import Config
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 )
 @output_option
 def init(account: str, output: str) -> None:
-    """Set up a node: database, schema, first account and token.
+    """Set up a node: database, schema, key, first account and token.
 
     The token is shown this once, on stdout; rps keeps only its hash. Run again, it
     changes nothing that is there.
@@ -36,7 +37,8 @@ def init(account: str, output: str) -> None:
     with open_server(config) as database_url:
         applied = bring_to_schema(database_url)
         say(f"database ready, {len(applied)} migration(s) applied")
-        with application_of(database_url) as application:
+        with application_of(config, database_url) as application:
+            prepare_keys(application, first=True)
             application.ensure_domain(TOP, "", actor(), datetime.now(UTC))
             made = first_token(application, account)
     if made is None:

@@ -23,6 +23,7 @@ from rps.cli.terminal import (
     show,
     show_json,
 )
+from rps.cli.trust import authorities_in, ca_option, trust
 from rps.connectors.addresses import url_refusal
 from rps.connectors.batch import MESSAGES_MAX
 from rps.connectors.servicenow.connector import SERVICENOW
@@ -32,6 +33,7 @@ from rps.domain.remote_system import RemoteSystem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from typing import TextIO
 
     from rps.cli.session import Session
@@ -44,7 +46,7 @@ def system() -> None:
     """Register remote systems and say whether they take part."""
 
 
-for linking in (invite, accept, moved, rotate, check):
+for linking in (invite, accept, moved, rotate, check, trust):
     system.add_command(linking)
 
 
@@ -101,6 +103,7 @@ def list_systems(output: str) -> None:
     show_default=True,
     help="Messages that a request to it may carry.",
 )
+@ca_option
 @servicenow_options
 @domain_option
 @output_option
@@ -118,6 +121,7 @@ def add(
     no_conditional_write: bool,
     no_read_back: bool,
     batch: int,
+    ca: Path | None,
     domain: str,
     output: str,
     **own: Any,
@@ -143,6 +147,7 @@ def add(
         add_described(
             *(name, domain, url, description, source, pairs, own.pop("poll_seconds")),
             (given, hook),
+            ca,
             output,
         )
         return
@@ -161,6 +166,8 @@ def add(
             settings, made_secret = kept(session, domain, name, url, own), None
         else:
             made_secret = _keep_secret(session, domain, name, given)
+        if pem := authorities_in(ca, url, session.now):
+            settings["ca"] = pem
         _, made = session.application.register_system(
             *(domain, name, connector, description, settings),
             session.actor,
@@ -204,7 +211,7 @@ def _keep_secret(
     session: Session, domain: str, name: str, given: str | None
 ) -> str | None:
     """The secret that was made, None where one was given or is there already."""
-    store = SecretStore(session.application.datastore, os.urandom)
+    store = SecretStore(session.application, os.urandom)
     if given is None:
         return store.make(domain, name)
     Signer([given])  # raises SecretUnusable
@@ -224,9 +231,7 @@ def activate(*, name: str, unchecked: bool, domain: str, output: str) -> None:
         if not unchecked:
             transport = Transport(session.config.allow_networks)
             connections = Connections(
-                session.application.datastore,
-                transport,
-                session.application.configuration,
+                session.application, transport, session.application.configuration
             )
             fine, said = connections.connect(found).check()
             if not fine:

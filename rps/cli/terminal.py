@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -46,6 +47,24 @@ class Failure(click.ClickException):
     def show(self, file: Any = None) -> None:
         """Write the message where talk goes."""
         click.echo(f"rps: {self.message}", err=True, file=file)
+
+
+class Moment(click.ParamType[datetime]):
+    """ISO 8601; without a zone, UTC."""
+
+    name = "TIME"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Override click's."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r}: give a time like 2026-05-17T08:30:00Z", param, ctx)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def to_stdout() -> Console:

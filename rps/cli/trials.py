@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from rps.cli.session import open_session
 from rps.cli.terminal import (
     Exit,
     Failure,
+    Moment,
     domain_option,
     output_option,
     progress,
@@ -28,11 +28,12 @@ from rps.cli.terminal import (
 )
 from rps.cli.trials_shown import dry_run_tree, what_if_tree
 from rps.connectors.transport import Transport
-from rps.domain.canonical import Unreadable, instant
 from rps.domain.problem import DefinitionRefused
 from rps.domain.yaml_document import definition_in, text_of
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from rps.application.tried import Tried
     from rps.application.what_if import Retrial
     from rps.cli.session import Session
@@ -40,21 +41,6 @@ if TYPE_CHECKING:
 SHOWN = 20
 STEP = 50
 """Changes between two movements of the progress bar."""
-
-
-class Moment(click.ParamType[datetime]):
-    """ISO 8601 with a zone."""
-
-    name = "TIME"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        """Override click's."""
-        try:
-            return instant(value)
-        except Unreadable as error:
-            self.fail(f"{value!r} {error}", param, ctx)
 
 
 class RecordName(click.ParamType[Record]):
@@ -113,7 +99,7 @@ def try_definition(
     with open_session() as session:
         which = _tried(session, name_or_file, domain, revision)
         transport = Transport(session.config.allow_networks)
-        connections = Connections(session.application.datastore, transport)
+        connections = Connections(session.application, transport)
         dry_run = DryRun(session.application, connections.connect, time.perf_counter)
         try:
             if record is not None:

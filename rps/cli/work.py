@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from rps.cli.keys import require_keys
 from rps.cli.lifetime import end_with, parent_option
 from rps.cli.session import require_migrated
 from rps.config import Config
@@ -50,6 +51,7 @@ def work(kinds: tuple[tuple[str, int], ...], parent: int | None) -> None:
     config = Config.from_environ()
     with open_server(config) as database_url:
         require_migrated(database_url)
+        require_keys(config, database_url)
         Supervisor(wanted, lambda kind: run(kind, config, database_url)).run()
 
 

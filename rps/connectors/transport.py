@@ -12,6 +12,8 @@ import ssl
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -22,11 +24,11 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_encoding_from_headers
 from rps.connectors import addresses, http1
 from rps.connectors.dialing import AddressRefused, Dialer
 from rps.connectors.exchange import Exchange, Group, Lines
+from rps.connectors.hiding import hidden_bytes, secrets_in
 from rps.connectors.streaming import Lost, Opened, Streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from rps.config import Network
     from rps.connectors.addresses import Resolver
@@ -90,7 +92,8 @@ class Request:
     """`retry_safe`: doing it twice is doing it once (GET, or deduplicated by id); then
     a connection found to be closed while idle costs one more try on a new one, within
     the same deadline. `url` is ASCII, names in other scripts as punycode.
-    `response_bytes` of the answer are kept.
+    `response_bytes` of the answer are kept. Neither `secrets` nor what `Authorization`
+    says are in the answer's body, should the system repeat them (`hiding.py`).
     """
 
     method: str
@@ -99,14 +102,15 @@ class Request:
     body: bytes = b""
     retry_safe: bool = False
     response_bytes: int = RESPONSE_BYTES
+    secrets: tuple[str, ...] = ()
 
 
 class Adapter(BaseAdapter):
     """For a `requests` session, and for many requests side by side without one.
 
     `allow_networks` may be reached at any port, by http too; everything else only where
-    public, by https on 443 and 8443. `ca_file` (PEM) adds an operator's own authorities
-    to the public ones.
+    public, by https on 443 and 8443. `authorities` (PEM) are whom an operator trusts
+    to vouch for who answers, instead of the public ones.
     """
 
     def __init__(
@@ -117,15 +121,11 @@ class Adapter(BaseAdapter):
         total_seconds: float = 30.0,
         idle_seconds: float = 30.0,
         resolve: Resolver = addresses.resolve,
-        ca_file: Path | None = None,
+        authorities: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
-        trust = ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
-        trust.minimum_version = ssl.TLSVersion.TLSv1_2
-        trust.set_alpn_protocols(["http/1.1"])
-        if ca_file is not None:
-            trust.load_verify_locations(cafile=ca_file)
+        trust = _trust(authorities)
         self._dialer = Dialer(allow_networks, resolve, trust, connect_seconds, clock)
         self._lines = Lines(clock)
         self._streams = Streams(self._dialer, clock, total_seconds, idle_seconds)
@@ -147,7 +147,7 @@ class Adapter(BaseAdapter):
             yield refused
         group = Group(exchanges, self._lines, self._dialer, self._clock, self._seconds)
         for done in group.done():
-            yield [(each.index, _said(each)) for each in done]
+            yield [(each.index, _said(each, asked[each.index])) for each in done]
 
     def stream(self, asked: Request) -> Said | Opened:
         """The answer to a request without a body: a body that comes, or what else."""
@@ -166,7 +166,8 @@ class Adapter(BaseAdapter):
             return opened
         headers = Headers(opened.headers)
         seconds = self._clock() - started
-        return Answer(opened.status, headers, opened.body, seconds)
+        body = _shown(opened.status, opened.body, asked)
+        return Answer(opened.status, headers, body, seconds)
 
     def upload(
         self, asked: Request, size: int, pieces: Callable[[], Iterator[bytes]]
@@ -185,7 +186,8 @@ class Adapter(BaseAdapter):
         except (AddressRefused, OSError, ValueError) as error:
             return NotSent(_reason(error), self._clock() - started)
         seconds = self._clock() - started
-        return Answer(reading.status, Headers(reading.headers), reading.body, seconds)
+        body = _shown(reading.status, reading.body, asked)
+        return Answer(reading.status, Headers(reading.headers), body, seconds)
 
     def send(
         self, request: requests.PreparedRequest, *_: Any, **_options: Any
@@ -223,6 +225,19 @@ class Transport:
 
     def __init__(self, allow_networks: tuple[Network, ...], **options: Any) -> None:
         self._adapter = Adapter(allow_networks, **options)
+        self._make = partial(Transport, allow_networks, **options)
+        self._trusting: dict[str, Transport] = {}
+        self._lock = Lock()
+
+    def trusting(self, authorities: str) -> Transport:
+        """One for systems that these vouch for (PEM; "": the public ones), the same
+        each time it is asked for: its connections are its own."""
+        if not authorities:
+            return self
+        with self._lock:
+            if authorities not in self._trusting:
+                self._trusting[authorities] = self._make(authorities=authorities)
+            return self._trusting[authorities]
 
     def send_many(
         self, requests: Sequence[Request]
@@ -259,6 +274,20 @@ class Transport:
 
     def close(self) -> None:
         self._adapter.close()
+        for each in self._trusting.values():
+            each.close()
+
+
+def _trust(authorities: str) -> ssl.SSLContext:
+    if authorities:
+        trust = ssl.create_default_context(cadata=authorities)
+        # Whatever was named is trusted, also one that another authority vouches for.
+        trust.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    else:
+        trust = ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
+    trust.minimum_version = ssl.TLSVersion.TLSv1_2
+    trust.set_alpn_protocols(["http/1.1"])
+    return trust
 
 
 def _exchange(place: int, request: Request) -> Exchange | str:
@@ -297,12 +326,18 @@ def _bytes_of(
     return to, made
 
 
-def _said(done: Exchange) -> Said:
+def _said(done: Exchange, asked: Request) -> Said:
     if done.error is not None:
         lost = NoAnswer if done.sent else NotSent
         return lost(_reason(done.error), done.seconds)
     answer = done.answer
-    return Answer(answer.status, Headers(answer.headers), answer.body, done.seconds)
+    body = _shown(answer.status, answer.body, asked)
+    return Answer(answer.status, Headers(answer.headers), body, done.seconds)
+
+
+def _shown(status: int, body: bytes, asked: Request) -> bytes:
+    secrets = (*asked.secrets, *secrets_in(asked.headers))
+    return hidden_bytes(status, body, secrets) if secrets else body
 
 
 def _reason(error: BaseException) -> str:
@@ -310,11 +345,23 @@ def _reason(error: BaseException) -> str:
     match error:
         case AddressRefused():
             return str(error)
+        case ssl.SSLCertVerificationError():
+            return f"TLS: {error.verify_message}{_remedy(error)}"
         case ssl.SSLError():
-            return f"TLS: {getattr(error, 'verify_message', error.reason)}"
+            return f"TLS: {error.reason}"
         case TimeoutError():
             return "not done in time"
         case http1.Unreadable():
             return "no whole HTTP answer"
         case _:
             return f"{type(error).__name__}: {error}"[:300]
+
+
+_NOBODY_VOUCHES = (18, 19, 20, 21)
+"""Of OpenSSL: self-signed, alone or at the end of a chain; an unknown issuer."""
+
+
+def _remedy(error: ssl.SSLCertVerificationError) -> str:
+    if error.verify_code not in _NOBODY_VOUCHES:
+        return ""
+    return " (an authority of your own is named with rps system trust)"

@@ -6,7 +6,8 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rps.domain.correlation import Correlation
-from rps.domain.state import Attached, Link, Shared, Unsettled
+from rps.domain.pending import Unsettled
+from rps.domain.state import Attached, Link, Shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable

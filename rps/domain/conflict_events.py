@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rps.domain.aggregate import Event
-from rps.domain.state import CorrelationState, Held, Pending
+from rps.domain.pending import Pending
+from rps.domain.state import CorrelationState, Held
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,11 +16,12 @@ from rps.domain.aggregate import identity, records
 from rps.domain.delivery import POLL
 from rps.domain.flowing import Flowing
 from rps.domain.merge import Merge, Sighting, Terms, merge, obey
+from rps.domain.pending import Pending, waits_for
 from rps.domain.plan import Case, Verdict
 from rps.domain.question import subject_of
 from rps.domain.queued import MessageUnknown
 from rps.domain.sightings import sighting
-from rps.domain.state import DELETED, RECEIVED, Link, Pending, waits_for
+from rps.domain.state import DELETED, RECEIVED, Link
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -6,11 +6,12 @@ them. Field names here are the remote system's own, values in its own form.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
 Operation = Literal["create", "update", "delete"]
 
@@ -223,9 +224,11 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Read back: the system has no such record."""
+    """Read back: the system has no such record. `is_deleted`: the answer was about this
+    record, and its system answers so of what was deleted, and of nothing else."""
 
     detail: str = ""
+    is_deleted: bool = False
 
 
 class CutOff(Exception):
@@ -252,7 +255,8 @@ class Shown:
     `{id, name, size, type, sha256}`, `{id, deleted}` of what is not there any more; a
     file without its `sha256` is opened by its id (`OpensFiles`) to find out. `is_new`:
     the record was made by this change; `external_id` is as a posted change has it. A
-    record without a revision and fields tells of nothing but what comes with it."""
+    record without a revision and fields tells of nothing but what comes with it.
+    `files`: the ids of all that it has, where they are known."""
 
     record: Snapshot
     changed_by: str = ""
@@ -260,6 +264,7 @@ class Shown:
     attachments: tuple[Mapping[str, Any], ...] = ()
     is_new: bool = False
     external_id: str | None = None
+    files: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,6 +375,19 @@ class Connector(Protocol):
 
     def check(self) -> tuple[bool, str]:
         """Whether the system answers and accepts us, and what it said."""
+        ...
+
+
+FilesListed = (
+    Mapping[str, str] | Missing | Unavailable | NeedsCredentials | Gone | Refused
+)
+
+
+class ListsFiles(Protocol):
+    """A connector whose system can say which files a record has, all of them."""
+
+    def files_of(self, table: str, record_id: str) -> FilesListed:
+        """Names by id. Refused where some may be missing."""
         ...
 
 

@@ -45,17 +45,19 @@ from rps.domain.message_events import (
     MessageSkipped,
     MessageTransmitted,
 )
+from rps.domain.pending import Pending
 from rps.domain.question import subject_of
 from rps.domain.question_events import (
     FlowNotified,
     QuestionAnswered,
     QuestionAsked,
 )
-from rps.domain.state import CorrelationState, Pending
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
+
+    from rps.domain.state import CorrelationState
 
 __all__ = [
     "EVENTS",

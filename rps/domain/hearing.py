@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rps.domain import flow, journal
+from rps.domain import flow, journal, journal_news
 from rps.domain.between_nodes import NODE
 from rps.domain.delivery import POLL
 from rps.domain.entries import digest
@@ -32,7 +32,7 @@ class Hearing(Membership):
             heard.entries += twins
         link = self.links.get(case.member.name)
         if self.opened and (link is None or link.record_id is None):
-            heard.back += journal.earlier(self, case.member)
+            heard.back += journal_news.earlier(self, case.member)
         return heard
 
     def _twins(self, case: Case) -> list[dict[str, Any]]:

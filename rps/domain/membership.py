@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rps.domain import events, journal, plan
+from rps.domain import events, journal_news, plan
 from rps.domain.aggregate import identity_text
 from rps.domain.conflicts import Conflicts
 
@@ -144,5 +144,5 @@ class Membership(Conflicts):
                     "origin": [],
                     "hop": 0,
                 }
-                told += journal.in_parts(about, member)
+                told += journal_news.in_parts(about, member)
         return told

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rps.domain.oscillation import oscillates
-from rps.domain.state import DELETED, Link, Pending, Shared, Stamp, newer
+from rps.domain.state import DELETED, Link, Shared, Stamp, newer
 from rps.domain.text_merge import merged_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from rps.domain.agreement import SharedField
+    from rps.domain.pending import Pending
 
 TEXT_LENGTH_MAX = 100_000
 """Characters of a text put together of two."""
@@ -157,7 +158,7 @@ def _new_value(
     """The member shows what it was not known to hold."""
     base = link.base.get(name)
     old = None if base is None else base.value
-    held = _version_of(name, theirs, current, terms)
+    held = version_of(name, theirs, current, terms)
     if held is not None:
         result.bases[name] = theirs
         result.agreed[name] = held
@@ -171,7 +172,7 @@ def _new_value(
         _accept(result, name, theirs, current, seen)
 
 
-def _version_of(name: str, theirs: Any, current: Shared, terms: Terms) -> int | None:
+def version_of(name: str, theirs: Any, current: Shared, terms: Terms) -> int | None:
     """The version that `theirs` is: the shared one, or one that a message under way
     brought without our hearing of it. None: a person made it."""
     if theirs == current.value or theirs == terms.normalised(name, current.value):

@@ -10,11 +10,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from rps.domain import attachments, journal
+from rps.domain import attachments, journal_news
 from rps.domain.aggregate import identity_text
 from rps.domain.attachments import Taken
 from rps.domain.constants import context_of
-from rps.domain.state import DELETED, CorrelationState, Link, Pending
+from rps.domain.state import DELETED, CorrelationState, Link
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rps.domain.agreement import Definition, Member
     from rps.domain.events import ChangeCaptured
     from rps.domain.merge import Merge
+    from rps.domain.pending import Pending
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,9 @@ def messages(
                 "changed_by": captured.changed_by,
                 "changed_at": case.changed_at,
             }
-            planned += journal.in_parts(about, member) if about["entries"] else [about]
+            planned += (
+                journal_news.in_parts(about, member) if about["entries"] else [about]
+            )
     return planned
 
 
@@ -181,7 +184,7 @@ def owed_message(state: CorrelationState, member: Member) -> dict[str, Any] | No
     files = attachments.owed(state, member)
     link = state.links.get(member.name)
     is_known = link is not None and link.record_id is not None
-    entries = journal.earlier(state, member) if is_known else []
+    entries = journal_news.earlier(state, member) if is_known else []
     if not (changed or entries or files):
         return None
     return _told(state, member, changed, entries, standing, files=files)
@@ -219,10 +222,10 @@ def _told(
                 (member.name, name) == released or (member.name, name) not in state.held
             )
         ]
-        told = journal.told(state, member, entries) if entries else []
+        told = journal_news.told(state, member, entries) if entries else []
         if not is_known and state.said:
             given = {entry["id"] for entry in told}
-            before = journal.earlier(state, member)
+            before = journal_news.earlier(state, member)
             told = [*(e for e in before if e["id"] not in given), *told]
         if state.attached:
             files = attachments.to_tell(state, member, files, is_new=not is_known)

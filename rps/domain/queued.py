@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from rps.domain import events, plan
 from rps.domain.aggregate import identity
 from rps.domain.constants import context_of
+from rps.domain.pending import Pending, waits_for
 from rps.domain.plan import Standing
-from rps.domain.state import CorrelationState, Pending, waits_for
+from rps.domain.state import CorrelationState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -79,6 +79,12 @@ class RemoteSystem(Aggregate):
                 actor=actor,
             )
 
+    def trust(self, authorities: str, actor: str, now: datetime) -> None:
+        """Verify it against these certificates (PEM); "": the public authorities."""
+        others = {name: each for name, each in self.settings.items() if name != "ca"}
+        settings = others | ({"ca": authorities} if authorities else {})
+        self.change(self.description, settings, actor, now)
+
     def activate(self, actor: str, now: datetime) -> None:
         """Take part, or take part again. Clears what was wrong before."""
         if self.state != "active" or self.fault:

@@ -2,181 +2,162 @@
 
 from __future__ import annotations
 
-from typing import Any
+from rps.http.schema_words import (
+    ANY_OBJECT,
+    MOMENT,
+    MOMENT_OR_NOT,
+    STATUS,
+    TEXT,
+    TEXT_OR_NOT,
+    UUID,
+    WHOLE,
+    YES,
+    Json,
+    list_of,
+    named,
+    object_of,
+)
 
-Json = dict[str, Any]
-
-_TEXT: Json = {"type": "string"}
-_WHOLE: Json = {"type": "integer"}
-_YES: Json = {"type": "boolean"}
-_MOMENT: Json = {"type": "string", "format": "date-time"}
-_MOMENT_OR_NOT: Json = {"type": ["string", "null"], "format": "date-time"}
-_UUID: Json = {"type": "string", "format": "uuid"}
-_TEXT_OR_NOT: Json = {"type": ["string", "null"]}
-_ANY_OBJECT: Json = {"type": "object"}
-_STATUS: Json = {
-    "type": "string",
-    "enum": ["ready", "processed", "error", "skipped", "uncertain"],
-}
-
-
-def _object(required: str, **properties: Json) -> Json:
-    """`required` names properties, apart by spaces; more may be added to answers."""
-    return {
-        "type": "object",
-        "required": required.split(),
-        "properties": properties,
-    }
-
-
-def _list(items: Json) -> Json:
-    return {"type": "array", "items": items}
-
-
-def _of(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-_COUNTS: Json = {"type": "object", "additionalProperties": _WHOLE}
-_WAITS: Json = _object("why", why=_TEXT, message_id=_UUID, sequence=_WHOLE)
-_RECEIPT = _object(
+_COUNTS: Json = {"type": "object", "additionalProperties": WHOLE}
+_WAITS: Json = object_of("why", why=TEXT, message_id=UUID, sequence=WHOLE)
+_RECEIPT = object_of(
     "change_id status correlations",
-    change_id=_TEXT,
+    change_id=TEXT,
     status={"type": "string", "enum": ["captured", "duplicate", "not_captured"]},
-    correlations=_list(
-        _object(
+    correlations=list_of(
+        object_of(
             "correlation_id process_event position",
-            correlation_id=_UUID,
-            process_event=_TEXT,
-            position=_WHOLE,
+            correlation_id=UUID,
+            process_event=TEXT,
+            position=WHOLE,
         )
     ),
-    reason=_TEXT,
+    reason=TEXT,
 )
-_MESSAGE = _object(
+_MESSAGE = object_of(
     "message_id member status attempts",
-    message_id=_UUID,
-    member=_TEXT,
-    system=_TEXT,
-    table=_TEXT,
-    operation=_TEXT,
-    status=_STATUS,
-    attempts=_WHOLE,
-    due_at=_MOMENT_OR_NOT,
-    detail=_TEXT,
-    made_at=_MOMENT,
-    settled_at=_MOMENT_OR_NOT,
+    message_id=UUID,
+    member=TEXT,
+    system=TEXT,
+    table=TEXT,
+    operation=TEXT,
+    status=STATUS,
+    attempts=WHOLE,
+    due_at=MOMENT_OR_NOT,
+    detail=TEXT,
+    made_at=MOMENT,
+    settled_at=MOMENT_OR_NOT,
 )
 _INBOUND: dict[str, Json] = {
-    "correlation_id": _UUID,
-    "sequence": _WHOLE,
-    "position": _WHOLE,
-    "process_event": _TEXT,
-    "member": _TEXT,
-    "system": _TEXT,
-    "table": _TEXT,
-    "record_id": _TEXT,
-    "operation": _TEXT,
-    "status": _STATUS,
-    "detail": _TEXT,
-    "captured_at": _MOMENT,
-    "settled_at": _MOMENT_OR_NOT,
+    "correlation_id": UUID,
+    "sequence": WHOLE,
+    "position": WHOLE,
+    "process_event": TEXT,
+    "member": TEXT,
+    "system": TEXT,
+    "table": TEXT,
+    "record_id": TEXT,
+    "operation": TEXT,
+    "status": STATUS,
+    "detail": TEXT,
+    "captured_at": MOMENT,
+    "settled_at": MOMENT_OR_NOT,
 }
 _STATE: dict[str, Json] = {
-    "correlation_id": _UUID,
-    "process_event": _TEXT,
+    "correlation_id": UUID,
+    "process_event": TEXT,
     "state": {"type": "string", "enum": ["new", "active", "inactive"]},
-    "version": _WHOLE,
-    "shared_version": _WHOLE,
-    "position": _WHOLE,
-    "changed_at": _MOMENT,
-    "conflicts": _WHOLE,
-    "fields": _ANY_OBJECT,
-    "links": _ANY_OBJECT,
-    "attachments": _list(
-        _object(
+    "version": WHOLE,
+    "shared_version": WHOLE,
+    "position": WHOLE,
+    "changed_at": MOMENT,
+    "conflicts": WHOLE,
+    "fields": ANY_OBJECT,
+    "links": ANY_OBJECT,
+    "attachments": list_of(
+        object_of(
             "id name size type sha256 version system members",
-            id=_TEXT,
-            name=_TEXT,
-            size=_WHOLE,
-            type=_TEXT,
-            sha256=_TEXT,
-            version=_WHOLE,
-            system=_TEXT,
-            deleted=_YES,
-            members=_list(_TEXT),
+            id=TEXT,
+            name=TEXT,
+            size=WHOLE,
+            type=TEXT,
+            sha256=TEXT,
+            version=WHOLE,
+            system=TEXT,
+            deleted=YES,
+            members=list_of(TEXT),
         )
     ),
-    "unlinked": _list(_TEXT),
-    "pending": _list(_ANY_OBJECT),
+    "unlinked": list_of(TEXT),
+    "pending": list_of(ANY_OBJECT),
 }
 
 _AUTHOR: Json = {
     "type": ["object", "null"],
-    "properties": {"member": _TEXT, "change_id": _TEXT, "who": _TEXT, "at": _TEXT},
+    "properties": {"member": TEXT, "change_id": TEXT, "who": TEXT, "at": TEXT},
 }
-_CONFLICT = _object(
+_CONFLICT = object_of(
     "id correlation_id member field state policy base mine theirs",
-    id=_WHOLE,
-    correlation_id=_UUID,
-    process_event=_TEXT_OR_NOT,
-    member=_TEXT,
-    field=_TEXT,
+    id=WHOLE,
+    correlation_id=UUID,
+    process_event=TEXT_OR_NOT,
+    member=TEXT,
+    field=TEXT,
     state={"type": "string", "enum": ["open", "resolved", "superseded", "decided"]},
-    policy=_TEXT,
-    winner=_TEXT,
+    policy=TEXT,
+    winner=TEXT,
     base={},
     mine={},
     theirs={},
     value={},
-    change_id=_TEXT,
-    opened_at=_MOMENT,
-    resolved_at=_MOMENT_OR_NOT,
-    actor=_TEXT,
-    reason=_TEXT,
+    change_id=TEXT,
+    opened_at=MOMENT,
+    resolved_at=MOMENT_OR_NOT,
+    actor=TEXT,
+    reason=TEXT,
     mine_by=_AUTHOR,
     theirs_by=_AUTHOR,
-    now=_object("mine theirs", mine={}, theirs={}),
+    now=object_of("mine theirs", mine={}, theirs={}),
 )
 
-_FINDING = _object(
+_FINDING = object_of(
     "code place cause remedy",
-    code=_TEXT,
-    place=_TEXT,
-    cause=_TEXT,
-    remedy=_TEXT,
+    code=TEXT,
+    place=TEXT,
+    cause=TEXT,
+    remedy=TEXT,
     line={"type": ["integer", "null"]},
     column={"type": ["integer", "null"]},
 )
 
 SCHEMAS: dict[str, Json] = {
-    "Problem": _object(
+    "Problem": object_of(
         "type title status detail instance",
-        type=_TEXT,
-        title=_TEXT,
-        status=_WHOLE,
-        detail=_TEXT,
-        instance=_TEXT,
-        place=_TEXT,
+        type=TEXT,
+        title=TEXT,
+        status=WHOLE,
+        detail=TEXT,
+        instance=TEXT,
+        place=TEXT,
     ),
     "Bytes": {"type": "string", "format": "binary"},
-    "AttachmentStanding": _object(
+    "AttachmentStanding": object_of(
         "sha256 size stored complete",
-        sha256=_TEXT,
-        size=_WHOLE,
-        stored=_WHOLE,
-        complete=_YES,
+        sha256=TEXT,
+        size=WHOLE,
+        stored=WHOLE,
+        complete=YES,
     ),
     "Receipt": _RECEIPT,
     "Receipts": {
         "oneOf": [
-            _of("Receipt"),
-            _object("receipts", receipts=_list(_of("Receipt"))),
+            named("Receipt"),
+            object_of("receipts", receipts=list_of(named("Receipt"))),
         ]
     },
-    "ChangeProgress": _object(
+    "ChangeProgress": object_of(
         "change_id state changes",
-        change_id=_TEXT,
+        change_id=TEXT,
         state={
             "type": "string",
             "enum": [
@@ -188,94 +169,96 @@ SCHEMAS: dict[str, Json] = {
                 "skipped",
             ],
         },
-        changes=_list(_object("status messages", **_INBOUND, messages=_list(_MESSAGE))),
+        changes=list_of(
+            object_of("status messages", **_INBOUND, messages=list_of(_MESSAGE))
+        ),
     ),
-    "Definition": _object(
+    "Definition": object_of(
         "process_event state revision version",
-        process_event=_TEXT,
-        domain=_TEXT,
+        process_event=TEXT,
+        domain=TEXT,
         state={"type": "string", "enum": ["draft", "published", "retired"]},
-        revision=_WHOLE,
-        unpublished=_YES,
-        version=_WHOLE,
-        changed_at=_MOMENT,
-        document=_ANY_OBJECT,
+        revision=WHOLE,
+        unpublished=YES,
+        version=WHOLE,
+        changed_at=MOMENT,
+        document=ANY_OBJECT,
         published={"type": ["object", "null"]},
-        source=_TEXT,
+        source=TEXT,
     ),
-    "Definitions": _object("definitions", definitions=_list(_of("Definition"))),
-    "Revision": _object(
+    "Definitions": object_of("definitions", definitions=list_of(named("Definition"))),
+    "Revision": object_of(
         "revision document source",
-        revision=_WHOLE,
-        document=_ANY_OBJECT,
-        source=_TEXT,
+        revision=WHOLE,
+        document=ANY_OBJECT,
+        source=TEXT,
     ),
-    "Revisions": _object(
+    "Revisions": object_of(
         "revisions",
-        revisions=_list(
-            _object(
+        revisions=list_of(
+            object_of(
                 "revision kind at actor reason rolled_back_to",
-                revision=_WHOLE,
+                revision=WHOLE,
                 kind={
                     "type": "string",
                     "enum": ["published", "rolled back", "retired"],
                 },
-                at=_MOMENT,
-                actor=_TEXT,
-                reason=_TEXT,
+                at=MOMENT,
+                actor=TEXT,
+                reason=TEXT,
                 rolled_back_to={"type": ["integer", "null"]},
             )
         ),
     ),
-    "Scan": _object(
+    "Scan": object_of(
         "problems warnings",
-        problems=_list(_FINDING),
-        warnings=_list(_FINDING),
+        problems=list_of(_FINDING),
+        warnings=list_of(_FINDING),
     ),
-    "System": _object(
+    "System": object_of(
         "name state fault version",
-        name=_TEXT,
-        domain=_TEXT,
-        connector=_TEXT,
-        description=_TEXT,
-        settings=_ANY_OBJECT,
+        name=TEXT,
+        domain=TEXT,
+        connector=TEXT,
+        description=TEXT,
+        settings=ANY_OBJECT,
         state={"type": "string", "enum": ["disabled", "active", "paused"]},
-        fault=_TEXT,
+        fault=TEXT,
         breaker={"type": ["object", "null"]},
-        queues=_object("inbound outbound", inbound=_COUNTS, outbound=_COUNTS),
+        queues=object_of("inbound outbound", inbound=_COUNTS, outbound=_COUNTS),
         peer={
             "type": ["object", "null"],
             "description": "of a linked node: when it was heard, and what it said",
-            "properties": {"heard_at": _MOMENT, "state": _TEXT, "knows": _ANY_OBJECT},
+            "properties": {"heard_at": MOMENT, "state": TEXT, "knows": ANY_OBJECT},
         },
-        version=_WHOLE,
-        changed_at=_MOMENT,
-        secret=_TEXT,
+        version=WHOLE,
+        changed_at=MOMENT,
+        secret=TEXT,
     ),
-    "Systems": _object("systems", systems=_list(_of("System"))),
-    "NodeReceipts": _object(
+    "Systems": object_of("systems", systems=list_of(named("System"))),
+    "NodeReceipts": object_of(
         "receipts",
-        receipts=_list(
-            _object(
+        receipts=list_of(
+            object_of(
                 "id status",
-                id=_TEXT,
-                status=_WHOLE,
-                record_id=_TEXT,
-                revision=_TEXT_OR_NOT,
-                judged=_YES,
-                detail=_TEXT,
-                record=_ANY_OBJECT,
+                id=TEXT,
+                status=WHOLE,
+                record_id=TEXT,
+                revision=TEXT_OR_NOT,
+                judged=YES,
+                detail=TEXT,
+                record=ANY_OBJECT,
             )
         ),
     ),
-    "NodeRecord": _object(
+    "NodeRecord": object_of(
         "record_id revision fields deleted",
-        record_id=_UUID,
-        revision=_TEXT,
-        fields=_ANY_OBJECT,
-        deleted=_YES,
+        record_id=UUID,
+        revision=TEXT,
+        fields=ANY_OBJECT,
+        deleted=YES,
     ),
-    "Hook": _object(
+    "Hook": object_of(
         "status",
         status={
             "type": "string",
@@ -283,109 +266,111 @@ SCHEMAS: dict[str, Json] = {
             "description": "noted: the record is read in a moment",
         },
     ),
-    "NodeStanding": _object(
+    "NodeStanding": object_of(
         "protocol state knows",
-        protocol=_WHOLE,
-        state=_TEXT,
-        knows=_ANY_OBJECT,
-        secret=_TEXT,
-        unreached=_TEXT,
+        protocol=WHOLE,
+        state=TEXT,
+        knows=ANY_OBJECT,
+        secret=TEXT,
+        unreached=TEXT,
     ),
-    "Account": _object(
+    "Account": object_of(
         "name roles tokens",
-        name=_TEXT,
-        domain=_TEXT,
-        roles=_list(_TEXT),
-        tokens=_list(
-            _object("token_id expires_at", token_id=_TEXT, expires_at=_MOMENT)
+        name=TEXT,
+        domain=TEXT,
+        roles=list_of(TEXT),
+        tokens=list_of(
+            object_of("token_id expires_at", token_id=TEXT, expires_at=MOMENT)
         ),
-        version=_WHOLE,
-        changed_at=_MOMENT,
+        version=WHOLE,
+        changed_at=MOMENT,
     ),
-    "Accounts": _object("accounts", accounts=_list(_of("Account"))),
-    "Token": _object(
-        "token token_id expires_at", token=_TEXT, token_id=_TEXT, expires_at=_MOMENT
+    "Accounts": object_of("accounts", accounts=list_of(named("Account"))),
+    "Token": object_of(
+        "token token_id expires_at", token=TEXT, token_id=TEXT, expires_at=MOMENT
     ),
-    "Domain": _object("path", path=_TEXT, description=_TEXT, version=_WHOLE),
-    "Domains": _object("domains", domains=_list(_of("Domain"))),
-    "CorrelationState": _object("correlation_id state", **_STATE, as_of=_ANY_OBJECT),
-    "Correlation": _object(
-        "correlation_id state lanes", **_STATE, lanes=_list(_ANY_OBJECT)
+    "Domain": object_of("path", path=TEXT, description=TEXT, version=WHOLE),
+    "Domains": object_of("domains", domains=list_of(named("Domain"))),
+    "CorrelationState": object_of("correlation_id state", **_STATE, as_of=ANY_OBJECT),
+    "Correlation": object_of(
+        "correlation_id state lanes", **_STATE, lanes=list_of(ANY_OBJECT)
     ),
-    "Correlations": _object(
+    "Correlations": object_of(
         "correlations",
-        correlations=_list(_object("correlation_id", correlation_id=_UUID)),
+        correlations=list_of(object_of("correlation_id", correlation_id=UUID)),
     ),
-    "Timeline": _object(
+    "Timeline": object_of(
         "events",
-        events=_list(
-            _object(
+        events=list_of(
+            object_of(
                 "position version at topic summary fields",
-                position=_WHOLE,
-                version=_WHOLE,
-                at=_MOMENT,
-                topic=_TEXT,
-                summary=_TEXT,
-                fields=_ANY_OBJECT,
+                position=WHOLE,
+                version=WHOLE,
+                at=MOMENT,
+                topic=TEXT,
+                summary=TEXT,
+                fields=ANY_OBJECT,
             )
         ),
     ),
-    "InboundEntries": _object(
+    "InboundEntries": object_of(
         "entries",
-        entries=_list(_object("status", **_INBOUND, change_id=_TEXT, waits_for=_WAITS)),
+        entries=list_of(
+            object_of("status", **_INBOUND, change_id=TEXT, waits_for=_WAITS)
+        ),
     ),
-    "OutboundEntries": _object(
+    "OutboundEntries": object_of(
         "entries",
-        entries=_list(
+        entries=list_of(
             {
                 **_MESSAGE,
                 "properties": {
                     **_MESSAGE["properties"],
-                    "correlation_id": _UUID,
-                    "sequence": _WHOLE,
-                    "place": _WHOLE,
-                    "process_event": _TEXT,
-                    "definition_revision": _WHOLE,
-                    "change_id": _TEXT,
+                    "correlation_id": UUID,
+                    "sequence": WHOLE,
+                    "place": WHOLE,
+                    "process_event": TEXT,
+                    "definition_revision": WHOLE,
+                    "change_id": TEXT,
                     "replay_id": {"type": ["string", "null"], "format": "uuid"},
-                    "generation": _WHOLE,
+                    "generation": WHOLE,
                     "waits_for": _WAITS,
                 },
             }
         ),
     ),
     "Conflict": _CONFLICT,
-    "Conflicts": _object("conflicts", conflicts=_list(_of("Conflict"))),
-    "Done": _object("result", result=_TEXT, message_id=_UUID),
-    "Results": _object(
+    "Conflicts": object_of("conflicts", conflicts=list_of(named("Conflict"))),
+    "Done": object_of("result", result=TEXT, message_id=UUID),
+    "Results": object_of(
         "results",
-        results=_list(_object("message_id result", message_id=_UUID, result=_TEXT)),
+        results=list_of(object_of("message_id result", message_id=UUID, result=TEXT)),
     ),
-    "Replay": _object(
+    "Replay": object_of(
         "replay_id state lane_count lanes messages",
-        replay_id=_UUID,
+        replay_id=UUID,
         state={
             "type": "string",
             "enum": ["planned", "started", "completed", "cancelled"],
         },
-        reason=_TEXT,
-        planned_by=_TEXT,
-        selector=_ANY_OBJECT,
-        lane_count=_WHOLE,
-        lanes=_list(
-            _object(
+        reason=TEXT,
+        planned_by=TEXT,
+        selector=ANY_OBJECT,
+        lane_count=WHOLE,
+        lanes=list_of(
+            object_of(
                 "correlation_id member operation fields entries",
-                correlation_id=_UUID,
-                member=_TEXT,
-                operation=_TEXT_OR_NOT,
-                fields=_ANY_OBJECT,
-                entries=_WHOLE,
+                correlation_id=UUID,
+                member=TEXT,
+                operation=TEXT_OR_NOT,
+                fields=ANY_OBJECT,
+                entries=WHOLE,
             )
         ),
-        sent=_WHOLE,
+        sent=WHOLE,
         messages=_COUNTS,
-        version=_WHOLE,
-        changed_at=_MOMENT,
+        version=WHOLE,
+        changed_at=MOMENT,
     ),
 }
 """By name; a route's `answer` names one."""

@@ -45,6 +45,7 @@ def create_app(parts: Parts) -> Flask:
     flask_app = Flask("rps.http", static_folder=None)
     flask_app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
     flask_app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    flask_app.url_map.merge_slashes = False  # two of them are no other name for one
     observability = Observability(parts)
     observability.count(flask_app)
     flask_app.before_request(raise_again)
@@ -101,6 +102,8 @@ def _refuse_nul() -> None:
 def _refuse_query(flask_app: Flask) -> None:
     """A parameter a route does not know would be taken for one that was heeded."""
     view: Any = flask_app.view_functions.get(request.endpoint or "")
+    if view is None:
+        return  # no such route, which is said next
     if request.args and request.path.startswith(PREFIX) and not view.route.query:
         raise QueryRefused(next(iter(request.args)), "this route takes no parameters")
 

@@ -62,6 +62,7 @@ class Attachments:
         "/attachments/<digest>",
         "Hand in a file's bytes, whole or from where they were cut (Content-Range)",
         status=201,
+        or_status=202,
         body={"type": "string", "format": "binary"},
         answer="AttachmentStanding",
         headers=("Content-Range",),

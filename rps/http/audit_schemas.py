@@ -2,104 +2,99 @@
 
 from __future__ import annotations
 
-from typing import Any
+from rps.http.schema_words import (
+    ANY_OBJECT,
+    MOMENT,
+    TEXT,
+    UUID,
+    WHOLE,
+    Json,
+    list_of,
+    named,
+    object_of,
+)
 
-Json = dict[str, Any]
-
-_TEXT: Json = {"type": "string"}
-_WHOLE: Json = {"type": "integer"}
-_MOMENT: Json = {"type": "string", "format": "date-time"}
-_UUID: Json = {"type": "string", "format": "uuid"}
 _HASH: Json = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 _NOTE: Json = {"type": "string", "description": "a signed note: c2sp.org/signed-note"}
 _KEY: Json = {"type": "string", "description": "name+id+base64, as notes write keys"}
-
-
-def _object(required: str, **properties: Json) -> Json:
-    return {
-        "type": "object",
-        "required": required.split(),
-        "properties": properties,
-    }
-
-
-def _list(items: Json) -> Json:
-    return {"type": "array", "items": items}
-
-
-_CHECKPOINT = _object(
+_CHECKPOINT = object_of(
     "size root note made_at witnesses",
-    size=_WHOLE,
+    size=WHOLE,
     root=_HASH,
     note=_NOTE,
-    made_at=_MOMENT,
+    made_at=MOMENT,
     witnesses={
         "type": "array",
         "description": "linked nodes that countersigned it: c2sp.org/tlog-cosignature",
-        "items": _object("system key line", system=_TEXT, key=_KEY, line=_TEXT),
+        "items": object_of("system key line", system=TEXT, key=_KEY, line=TEXT),
     },
 )
-_EVENT = _object(
+_EVENT = object_of(
     "position stream version topic at hash event",
-    position=_WHOLE,
-    stream=_UUID,
-    version=_WHOLE,
-    topic=_TEXT,
-    at=_MOMENT,
+    position=WHOLE,
+    stream=UUID,
+    version=WHOLE,
+    topic=TEXT,
+    at=MOMENT,
     hash=_HASH,
     previous={**_HASH, "description": "of the event before; where events are proven"},
-    proof={**_list(_HASH), "description": "RFC 9162, from the event to the root"},
-    event={"type": "object"},
+    proof={**list_of(_HASH), "description": "RFC 9162, from the event to the root"},
+    event=ANY_OBJECT,
 )
 SCHEMAS: dict[str, Json] = {
     "AuditLine": {
         "oneOf": [
             _EVENT,
-            _object("key succession", key=_KEY, succession=_TEXT),
-            _object("checkpoint", checkpoint=_NOTE),
-            _object(
+            object_of("key succession", key=_KEY, succession=TEXT),
+            object_of("checkpoint", checkpoint=_NOTE),
+            object_of(
                 "after",
-                after=_object(
-                    "position hash tree", position=_WHOLE, hash=_HASH, tree=_list(_HASH)
+                after=object_of(
+                    "position hash tree",
+                    position=WHOLE,
+                    hash=_HASH,
+                    tree=list_of(_HASH),
                 ),
             ),
-            _object("selection", selection={"type": "object"}),
-            _object("head", head=_object("position hash", position=_WHOLE, hash=_HASH)),
-            _object("end", end=_object("events", events=_WHOLE)),
+            object_of("selection", selection=ANY_OBJECT),
+            object_of(
+                "head", head=object_of("position hash", position=WHOLE, hash=_HASH)
+            ),
+            object_of("end", end=object_of("events", events=WHOLE)),
         ]
     },
     "AuditCheckpoint": _CHECKPOINT,
-    "AuditCheckpoints": _object(
+    "AuditCheckpoints": object_of(
         "checkpoints keys",
-        checkpoints=_list({"$ref": "#/components/schemas/AuditCheckpoint"}),
-        keys=_list(
-            _object(
-                "key succession made_at", key=_KEY, succession=_TEXT, made_at=_MOMENT
+        checkpoints=list_of(named("AuditCheckpoint")),
+        keys=list_of(
+            object_of(
+                "key succession made_at", key=_KEY, succession=TEXT, made_at=MOMENT
             )
         ),
     ),
-    "AuditReads": _object(
+    "AuditReads": object_of(
         "reads",
-        reads=_list(
-            _object(
+        reads=list_of(
+            object_of(
                 "number at domain reader via place what object",
-                number=_WHOLE,
-                at=_MOMENT,
-                domain=_TEXT,
-                reader=_TEXT,
+                number=WHOLE,
+                at=MOMENT,
+                domain=TEXT,
+                reader=TEXT,
                 via={"type": "string", "enum": ["api", "command"]},
-                place=_TEXT,
-                what=_TEXT,
-                object=_TEXT,
+                place=TEXT,
+                what=TEXT,
+                object=TEXT,
             )
         ),
     ),
-    "NodeCheckpoint": _object(
+    "NodeCheckpoint": object_of(
         "state",
         state={"type": "string", "enum": ["taken", "older", "refused"]},
-        size=_WHOLE,
+        size=WHOLE,
         key=_KEY,
-        cosignature=_TEXT,
-        detail=_TEXT,
+        cosignature=TEXT,
+        detail=TEXT,
     ),
 }

@@ -21,7 +21,8 @@ from rps.application.capture import Receipt, SystemUnknown
 from rps.domain.remote_system import RemoteSystemDisabled
 from rps.http import json_body, problems
 from rps.http.change_schema import checked
-from rps.http.errors import TABLE, ChangeIdRepeated
+from rps.http.errors import TABLE
+from rps.http.refusals import ChangeIdRepeated
 from rps.log.append import ChangeIdReused
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from rps.http.answers import JSON, NDJSON, answer
 from rps.http.change_progress import ChangeProgress
 from rps.http.change_schema import CHANGE_SCHEMA, CHANGES_MAX, all_checked, checked
 from rps.http.change_stream import ChangeStream, shown
-from rps.http.errors import ChangeIdRepeated
 from rps.http.inputs import HeaderRefused, Shape, Text, query, raw_body
+from rps.http.refusals import ChangeIdRepeated
 from rps.http.routes import ADMIN, READERS, allowed, route
 
 if TYPE_CHECKING:

@@ -102,6 +102,7 @@ class Definitions:
         "PUT",
         "/definitions/<process_event>",
         "Keep a document as the draft; nothing changes until it is published",
+        or_status=201,
         body=DOCUMENT,
         answer="Definition",
         also_takes=(YAML,),

@@ -12,7 +12,7 @@ from rps.connectors.rest.reading import chosen, read_description
 
 OWN = ("preset", "described", "set")
 """The settings that no other connector has."""
-KEPT = ("url", "secrets", "described", "preset", "set", "poll_seconds")
+KEPT = ("url", "secrets", "described", "preset", "set", "poll_seconds", "ca")
 
 
 def described_settings(settings: dict[str, Any]) -> dict[str, Any]:

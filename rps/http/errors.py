@@ -18,7 +18,7 @@ from rps.application.capture import SystemUnknown
 from rps.application.checkpoints import CheckpointRefused, NotCovered
 from rps.application.connections import ConnectorUnknown
 from rps.application.dry_run import NotOfDefinition, RecordUnread
-from rps.application.neighbours import InvitationRefused
+from rps.application.invitation import InvitationRefused
 from rps.application.operations import (
     LaneBusy,
     NotFound,
@@ -45,33 +45,13 @@ from rps.http.access import RoleMissing
 from rps.http.file_answers import FileRefused
 from rps.http.inputs import HeaderRefused, QueryRefused
 from rps.http.problems import Problem
+from rps.http.refusals import ChangeIdRepeated, CheckFailed, NotTakenNow
+from rps.keys.envelope import KeyTrouble
 from rps.log.append import ChangeIdReused, ConfigurationMoved, LeaseLost, VersionTaken
 from rps.log.note import NoteUnreadable
 
 if TYPE_CHECKING:
     from rps.http.problems import Table
-
-
-class CheckFailed(Exception):
-    """The remote system cannot be used as it is; the text is what it said."""
-
-
-class NotTakenNow(Exception):
-    """The system is paused or disabled on this side: its messages wait over there."""
-
-    def __init__(self, state: str, seconds: int) -> None:
-        super().__init__(state, seconds)
-        self.state = state
-        self.seconds = seconds
-
-
-class ChangeIdRepeated(ValueError):
-    """One request names the same change twice, at the places given."""
-
-    def __init__(self, first: str, second: str) -> None:
-        super().__init__(first, second)
-        self.first = first
-        self.second = second
 
 
 def place_of(index: int | None, key: str) -> str | None:
@@ -302,6 +282,12 @@ def _secret_unusable(_: SecretUnusable) -> Problem:
     )
 
 
+def _keys_unavailable(_: KeyTrouble) -> Problem:
+    title = "The node's key is missing, or another one"
+    detail = "Nothing was changed. rps doctor says which key it needs."
+    return Problem(503, "keys-unavailable", title, detail)
+
+
 def _kind_fixed(error: SubscriptionKindFixed) -> Problem:
     title = "A subscription of another kind has that name"
     detail = f"{error}: choose another name, or remove it first."
@@ -421,6 +407,7 @@ TABLE: Table = {
     CheckFailed: _check_failed,
     ConnectorUnknown: _connector_unknown,
     SecretUnusable: _secret_unusable,
+    KeyTrouble: _keys_unavailable,
     SubscriptionKindFixed: _kind_fixed,
     SecretMissing: _secret_missing,
     NotSubscribed: _not_found,

@@ -61,7 +61,7 @@ class Hooks:
     def __init__(self, parts: Parts) -> None:
         self._application = parts.application
         self._clock = parts.clock
-        self._secrets = SecretStore(parts.application.datastore, parts.random_bytes)
+        self._secrets = SecretStore(parts.application, parts.random_bytes)
         self._hints = HintQuestions(parts.application.datastore)
 
     @route(

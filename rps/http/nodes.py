@@ -21,7 +21,6 @@ from rps.http import json_body
 from rps.http.answers import answer
 from rps.http.change_schema import checked
 from rps.http.changes import LIMITS
-from rps.http.errors import NotTakenNow
 from rps.http.file_answers import OCTETS, file_answer
 from rps.http.inputs import raw_body
 from rps.http.node_schemas import (
@@ -34,6 +33,7 @@ from rps.http.node_schemas import (
     SETTLED_SCHEMA,
     STANDING_SCHEMA,
 )
+from rps.http.refusals import NotTakenNow
 from rps.http.routes import public, route
 from rps.projections.attachment_questions import AttachmentQuestions
 from rps.projections.node_questions import NodeQuestions
@@ -57,7 +57,7 @@ class Nodes:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         application = parts.application
-        secrets = SecretStore(application.datastore, parts.random_bytes)
+        secrets = SecretStore(application, parts.random_bytes)
         self._neighbours = Neighbours(application, secrets)
         self._arrivals = Arrivals(application)
         self._questions = NodeQuestions(application.recorder.questions)

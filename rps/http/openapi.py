@@ -148,6 +148,8 @@ def _responses(declared: Route, policy: Policy) -> dict[str, Any]:
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
     answers = {str(declared.status): good, "default": problem}
+    if declared.or_status is not None:
+        answers[str(declared.or_status)] = good
     if policy.roles is not None:
         answers |= {"401": problem, "403": problem}
     return answers

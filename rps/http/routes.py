@@ -40,12 +40,14 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a route takes and gives, for Flask and for OpenAPI alike."""
+    """What a route takes and gives, for Flask and for OpenAPI alike. `or_status`: the
+    same answer under another number, which says what became of it."""
 
     method: str
     path: str
     summary: str
     status: int = 200
+    or_status: int | None = None
     body: Schema | Mapping[str, Any] | None = None
     query: Schema | None = None
     answer: str = "Answer"

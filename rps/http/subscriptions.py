@@ -26,7 +26,7 @@ from rps.http.inputs import (
     precondition,
 )
 from rps.http.routes import CONFIGURERS, OPERATORS, READERS, allowed, route
-from rps.http.systems import URL_MAX, http_url, signing_secret
+from rps.http.system_settings import URL_MAX, http_url, signing_secret
 from rps.projections.notice_questions import NOTHING, NoticeQuestions
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Subscribing(Shape):
 class SubscriptionRoutes:
     def __init__(self, parts: Parts) -> None:
         application = parts.application
-        secrets = SecretStore(application.datastore, parts.random_bytes)
+        secrets = SecretStore(application, parts.random_bytes)
         self._subscriptions = Subscriptions(application, secrets)
         self._questions = NoticeQuestions(application.datastore)
         self._channels = parts.channels
@@ -119,6 +119,7 @@ class SubscriptionRoutes:
         "PUT",
         "/subscriptions/<name>",
         "Make or change one; a generated signing secret is shown in this answer only",
+        or_status=201,
         body=Subscribing(),
         answer="Subscription",
         headers=("If-Match", "If-None-Match"),

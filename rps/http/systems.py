@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from marshmallow import ValidationError, fields, validate
 
 from rps.application.connections import REST
 from rps.application.operations import NotFound
-from rps.application.secret_store import SECRET_MAX, SecretStore, hook_name
-from rps.connectors.batch import MESSAGES_MAX
+from rps.application.secret_store import SecretStore, hook_name
+from rps.connectors.authorities import PEM_MAX, AuthorityUnusable, read_authorities
 from rps.connectors.servicenow.connector import SERVICENOW
-from rps.connectors.signature import SecretUnusable, Signer
 from rps.domain.between_nodes import NODE
 from rps.domain.document import REMOTE_NAME
 from rps.domain.remote_system import ConnectorFixed, RemoteSystem
-from rps.http import described, servicenow_settings
+from rps.http import servicenow_settings
 from rps.http.access import principal
 from rps.http.answers import answer, of
-from rps.http.errors import CheckFailed
 from rps.http.inputs import (
     REASON_MAX,
-    Flag,
     Reason,
     Shape,
     Text,
@@ -32,8 +28,9 @@ from rps.http.inputs import (
     precondition,
     query,
 )
+from rps.http.refusals import CheckFailed
 from rps.http.routes import CONFIGURERS, OPERATORS, READERS, allowed, route
-from rps.http.servicenow_settings import ServiceNowSettings
+from rps.http.system_settings import System, checked_settings, signing_secret
 from rps.projections.system_questions import SystemQuestions
 
 if TYPE_CHECKING:
@@ -44,119 +41,17 @@ if TYPE_CHECKING:
 
     from rps.http.parts import Parts
 
-URL_MAX = 2048
-
-
-def http_url(text: str) -> None:
-    """Only the form: which addresses may be reached is the transport's to say."""
-    try:
-        parts = urlsplit(text)
-        well_formed = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        well_formed = False
-    if not (
-        well_formed
-        and text.isascii()
-        and text.isprintable()
-        and " " not in text
-        and parts.scheme in ("http", "https")
-        and parts.username is None
-        and not parts.query
-        and not parts.fragment
-    ):
-        raise ValidationError(
-            "give an http or https URL with a host, without user, query and fragment"
-        )
-
-
-def signing_secret(text: str) -> None:
-    try:
-        Signer([text])
-    except SecretUnusable:
-        raise ValidationError(
-            {"secret": ["a secret is whsec_ and the base64 of 24 to 64 bytes"]}
-        ) from None
-
-
-def _secret_name(text: str) -> None:
-    if text.startswith("whsec_"):
-        # It would be kept in the log for ever.
-        raise ValidationError("name the secret here; give its value as 'secret'")
-
-
-class Settings(ServiceNowSettings):
-    """Of a system of any kind; which ones it takes is its connector's to say."""
-
-    url = fields.String(required=True, validate=[validate.Length(1, URL_MAX), http_url])
-    secrets = fields.List(
-        fields.String(validate=[validate.Length(1, 120), _secret_name]),
-        validate=validate.Length(1, 4),
-    )
-    dedupe = Flag(metadata={"default": True})
-    conditional_write = Flag(metadata={"default": True})
-    read_back = Flag(metadata={"default": True})
-    batch = fields.Integer(strict=True, validate=validate.Range(1, MESSAGES_MAX))
-    preset = fields.String(validate=validate.Length(0, 40))
-    described = fields.Dict(keys=fields.String())
-    set = fields.Dict(
-        keys=fields.String(validate=validate.Length(1, 40)),
-        values=fields.String(validate=validate.Length(0, 500)),
-        validate=validate.Length(0, 30),
-    )
-
-
-PUSH_ONLY = ("dedupe", "conditional_write", "read_back", "batch")
-
-
-class System(Shape):
-    """`secret` belongs to a push or rest system, `hook_secret` to a rest system,
-    `credentials` to a ServiceNow instance."""
-
-    connector = fields.String(
-        load_default="push", validate=validate.OneOf(["push", SERVICENOW, REST])
-    )
-    description = Text(2000, least=0, load_default="")
-    settings = fields.Nested(Settings, required=True)
-    secret = fields.String(validate=validate.Length(1, SECRET_MAX))
-    hook_secret = fields.String(validate=validate.Length(1, SECRET_MAX))
-    credentials = fields.Nested(servicenow_settings.Credentials)
-
-
-_OTHERS = {
-    "push": (*servicenow_settings.OWN, *described.OWN),
-    SERVICENOW: (*PUSH_ONLY, *described.OWN),
-    REST: (*PUSH_ONLY, *(n for n in servicenow_settings.OWN if n != "poll_seconds")),
-}
-_OTHER_SECRETS = {
-    "push": ("credentials", "hook_secret"),
-    SERVICENOW: ("secret", "hook_secret"),
-    REST: ("credentials",),
-}
-
-
-def _settings(posted: dict[str, Any]) -> dict[str, Any]:
-    """Those of the connector, defaults filled in. Raises ValidationError for others,
-    and DefinitionRefused."""
-    settings: dict[str, Any] = posted["settings"]
-    kind = posted["connector"]
-    if wrong := {
-        name: [f"a {kind} system has no such setting"]
-        for name in _OTHERS[kind]
-        if name in settings
-    }:
-        raise ValidationError({"settings": wrong})
-    for key in _OTHER_SECRETS[kind]:
-        if key in posted:
-            raise ValidationError({key: [f"a {kind} system has none"]})
-    if kind == SERVICENOW:
-        return servicenow_settings.checked(settings)
-    if kind == REST:
-        return described.described_settings(settings)
-    return {"dedupe": True, "conditional_write": True, "read_back": True} | settings
-
 
 class HowToActivate(Shape):
     check = fields.Boolean(load_default=True)
+
+
+class Trust(Shape):
+    """`ca`: PEM; null: the public authorities."""
+
+    ca = fields.String(
+        required=True, allow_none=True, validate=validate.Length(1, PEM_MAX)
+    )
 
 
 class OptionalReason(Shape):
@@ -169,7 +64,7 @@ class Systems:
         self._connectors = parts.connectors
         self._clock = parts.clock
         self._questions = SystemQuestions(parts.application.datastore)
-        self._secrets = SecretStore(parts.application.datastore, parts.random_bytes)
+        self._secrets = SecretStore(parts.application, parts.random_bytes)
 
     @route("GET", "/systems", "All remote systems of the domain", answer="Systems")
     @allowed(*READERS)
@@ -194,6 +89,7 @@ class Systems:
         "PUT",
         "/systems/<name>",
         "Register or change a system; a generated secret is shown in this answer only",
+        or_status=201,
         body=System(),
         answer="System",
         headers=("If-Match", "If-None-Match"),
@@ -209,7 +105,7 @@ class Systems:
         precondition(known)
         if known is not None and known.connector != posted["connector"]:
             raise ConnectorFixed(f"{name} is a {known.connector} system")
-        settings = _settings(posted)
+        settings = checked_settings(posted, now)
         settings.setdefault("secrets", known.settings["secrets"] if known else [name])
         generated = self._keep_secret(who.domain, name, settings, posted)
         if known is None:
@@ -270,6 +166,25 @@ class Systems:
                 raise CheckFailed(said or "it does not answer")
         who, now = principal().account, self._clock()
         return self._answer(self._application.activate_system(system.id, who, now))
+
+    @route(
+        "POST",
+        "/systems/<name>/trust",
+        "Whose certificates prove that it is this system that answers",
+        body=Trust(),
+        answer="System",
+    )
+    @allowed(*CONFIGURERS)
+    def trust_system(self, name: str) -> Response:
+        given = body(Trust())["ca"] or ""
+        system, now = self._found(name), self._clock()
+        try:
+            pem = given and read_authorities(given, system.settings["url"], now)
+        except AuthorityUnusable as unusable:
+            raise ValidationError({"ca": [str(unusable)]}) from None
+        return self._answer(
+            self._tell(system, lambda s, who, at: s.trust(pem, who, at))
+        )
 
     @route(
         "POST",

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import orjson
 
-from rps.domain.state import waits_for
+from rps.domain.pending import waits_for
 from rps.log.columns import column, columns
 from rps.projections import inline_sql as sql
 

@@ -18,7 +18,7 @@ from rps.log.append import Append, Appended, LeaseLost
 from rps.workers import outcomes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rps.application import RemoteProcessSync
     from rps.workers.outbound import Attempt
@@ -43,7 +43,7 @@ class Committer:
         self._recorded = recorded
         self._lost = lost
         self._failed = failed
-        self._came: SimpleQueue[list[Attempt] | None] = SimpleQueue()
+        self._came: SimpleQueue[Sequence[Attempt] | None] = SimpleQueue()
         self._threads = [
             Thread(target=self._run, name=f"committer-{number}", daemon=True)
             for number in range(THREADS)
@@ -51,7 +51,7 @@ class Committer:
         for thread in self._threads:
             thread.start()
 
-    def put(self, attempts: list[Attempt]) -> None:
+    def put(self, attempts: Sequence[Attempt]) -> None:
         self._came.put(attempts)
 
     def close(self) -> None:
@@ -64,23 +64,25 @@ class Committer:
     def _run(self) -> None:
         try:
             while (attempts := self._came.get()) is not None:
-                ending = self._gather(attempts)
-                self._commit(attempts)
+                together, ending = self._gather(attempts)
+                self._commit(together)
                 if ending:
                     return
         except BaseException as error:  # noqa: BLE001 - the worker raises it
             self._failed(error)
 
-    def _gather(self, attempts: list[Attempt]) -> bool:
-        """Add what else is there; whether that was all there will be."""
+    def _gather(self, attempts: Sequence[Attempt]) -> tuple[list[Attempt], bool]:
+        """These and what else is there; whether that was all there will be. What was
+        put stays as it is: whoever put it may look at it still."""
+        together = list(attempts)
         while True:
             try:
                 more = self._came.get_nowait()
             except Empty:
-                return False
+                return together, False
             if more is None:
-                return True
-            attempts += more
+                return together, True
+            together += more
 
     def _commit(self, attempts: list[Attempt]) -> None:
         appends = [Append(each.events, each.fence) for each in attempts]

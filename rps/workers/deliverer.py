@@ -14,6 +14,8 @@ from math import ceil
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from rps.application.connections import ConnectorUnknown
+from rps.connectors.signature import SecretUnusable
 from rps.domain.delivery import (
     Delivered,
     Gone,
@@ -131,9 +133,13 @@ class Deliverer:
         return len(lanes)
 
     def _start(self, key: Key, lanes: list[Lane]) -> None:
-        able = self._able[key] = self._sending.connector(key).capabilities
         with self._lock:
             self._held[key] += len(lanes)
+        try:
+            able = self._able[key] = self._sending.connector(key).capabilities
+        except (ConnectorUnknown, SecretUnusable) as unusable:
+            self._leave_alone(lanes, str(unusable))
+            return
         self._turns.share(key, able, self._shares[key])
         self._wait(key, lanes)
 
@@ -240,6 +246,12 @@ class Deliverer:
         if not self._turns.put(key, lanes):
             self._give_back(lanes)
 
+    def _leave_alone(self, lanes: list[Lane], why: str) -> None:
+        """Nothing can be sent to their system as it is set up; the others go on."""
+        probe = any(lane.probe for lane in lanes)
+        self._breakers.told(lanes[0].system, NeedsCredentials(why), probe=probe)
+        self._give_back(lanes)
+
     def _stop_sending(self, key: Key) -> None:
         self._give_back(self._turns.drop(key))
 
@@ -264,8 +276,10 @@ class Deliverer:
                 doubtful = 2 * len(failing) > len(attempts)
                 for attempt in attempts:
                     attempt.doubtful = doubtful
-                self._committer.put(attempts)
                 self._turns.answered(key, len(attempts), doubtful=doubtful)
+                self._committer.put(attempts)
+        except (ConnectorUnknown, SecretUnusable) as unusable:  # before it sent any
+            self._leave_alone(lanes, str(unusable))
         except BaseException as error:  # noqa: BLE001 - the worker raises it
             self._break(error)
 

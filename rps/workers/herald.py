@@ -14,6 +14,7 @@ from rps.application.secret_store import SecretStore
 from rps.connectors.batch import MESSAGES_MAX
 from rps.connectors.signature import SecretUnusable
 from rps.domain.between_nodes import NODE
+from rps.keys.envelope import KeyTrouble
 from rps.projections.node_questions import NodeQuestions
 from rps.workers.lanes import Lanes
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
     from rps.application import RemoteProcessSync
     from rps.application.configuration import Configuration
+    from rps.application.neighbours import Wire
     from rps.connectors.node import NodeConnector
-    from rps.connectors.push import Wire
     from rps.domain.remote_system import RemoteSystem
 
 HEARTBEAT_SECONDS = 30.0
@@ -48,7 +49,7 @@ class Herald:
         self._application = application
         self._transport = transport
         self._clock = clock
-        secrets = SecretStore(application.datastore, os.urandom)
+        secrets = SecretStore(application, os.urandom)
         self._neighbours = Neighbours(application, secrets)
         self._arrivals = Arrivals(application)
         self._questions = NodeQuestions(application.recorder.questions)
@@ -74,7 +75,7 @@ class Herald:
     def _tend(self, configuration: Configuration, system: RemoteSystem) -> None:
         try:
             connector = self._neighbours.connector(system, self._transport)
-        except SecretUnusable:
+        except (SecretUnusable, KeyTrouble):
             return  # the doctor says so
         standing = self._neighbours.standing(system, configuration)
         heard = self._beat(system, connector, standing)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from rps.application.captured import Poster
 from rps.application.connections import ConnectorUnknown
 from rps.application.polled import change_of
+from rps.application.removed_files import RemovedFiles
 from rps.connectors.signature import SecretUnusable
-from rps.domain.delivery import POLL, Missing, Shown
+from rps.domain.delivery import POLL, Missing, Shown, Snapshot
 from rps.domain.remote_system import RemoteSystemDisabled
 from rps.log.append import ChangeIdReused
 from rps.projections.hint_questions import HintQuestions
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from rps.application import RemoteProcessSync
     from rps.domain.delivery import Connector
     from rps.domain.remote_system import RemoteSystem
+    from rps.domain.uses import Uses
     from rps.projections.questions import Row
     from rps.workers.poller import Poller
 
@@ -55,6 +57,7 @@ class Hints:
         self._clock = clock
         self._due = due
         self._questions = HintQuestions(application.datastore)
+        self._removed = RemovedFiles(application)
         self._threads = ThreadPoolExecutor(THREADS, "hints")
         self._lock = Lock()
         self._under_way = 0
@@ -103,6 +106,8 @@ class Hints:
                 self._questions.done(hint)
             case Missing(detail):
                 log.info("hint.missing %s: %s", _named(hint), detail)
+                if came.is_deleted:
+                    self._take_in(system, hint["record_table"], _deleted(hint))
                 self._questions.done(hint)
             case _ if hint["attempts"] + 1 >= ATTEMPTS_MAX:
                 detail = getattr(came, "detail", came)
@@ -114,7 +119,9 @@ class Hints:
                 self._questions.later(hint, max(seconds, pause))
 
     def _shown(self, system: RemoteSystem, hint: Row) -> Any:
-        """As `RestConnector.show`; a text where the system cannot be asked."""
+        """As `RestConnector.show`; a text where the system cannot be asked. What is
+        missing is taken for deleted only where it was shared, and the system is known
+        by something else that it answers: a wrong URL misses everything."""
         try:
             connector = self._connect(system)
         except (ConnectorUnknown, SecretUnusable) as unusable:
@@ -122,12 +129,30 @@ class Hints:
         show = getattr(connector, "show", None)
         if show is None:
             return Missing("its connector does not read records that hooks tell of")
-        since = (hint["asked_at"] - BEFORE).isoformat()
-        return show(hint["record_table"], hint["record_id"], since)
+        table, record_id = hint["record_table"], hint["record_id"]
+        came = show(table, record_id, (hint["asked_at"] - BEFORE).isoformat())
+        if isinstance(came, Missing) and came.is_deleted:
+            if not self._is_linked(system, table, record_id):
+                return Missing(f"{came.detail}; it was not shared")
+            fine, said = connector.check()
+            return came if fine else f"{came.detail}, and {said}"
+        if isinstance(came, Shown):
+            uses = self._uses(system, table)
+            return self._removed.beside(system, table, came, uses, connector)
+        return came
+
+    def _uses(self, system: RemoteSystem, table: str) -> Uses:
+        configuration = self._application.configuration.current
+        return configuration.uses(system.domain, system.name, table)
+
+    def _is_linked(self, system: RemoteSystem, table: str, record_id: str) -> bool:
+        key = (system.domain, system.name, table)
+        routes = self._application.configuration.current.routes.get(key, ())
+        asked = [(r.definition_id, r.member.name, record_id) for r in routes]
+        return bool(list(self._application.lookup.linked(system.domain, asked)))
 
     def _take_in(self, system: RemoteSystem, table: str, shown: Shown) -> None:
-        configuration = self._application.configuration.current
-        uses = configuration.uses(system.domain, system.name, table)
+        uses = self._uses(system, table)
         change = change_of(system.name, table, shown, uses, dict)
         if change is None:
             return
@@ -156,6 +181,11 @@ class Asking:
     def close(self) -> None:
         self._hints.close()
         self._poller.close()
+
+
+def _deleted(hint: Row) -> Shown:
+    at = hint["asked_at"].isoformat()
+    return Shown(Snapshot(hint["record_id"], None, {}, deleted=True, updated_at=at))
 
 
 def _named(hint: Row) -> str:

@@ -24,6 +24,7 @@ from rps.application.captured import Poster
 from rps.application.connections import ConnectorUnknown
 from rps.application.polled import UNKNOWN_CONTENT, change_of, is_refused
 from rps.application.remote_parts import RemoteFiles
+from rps.application.removed_files import RemovedFiles
 from rps.connectors.signature import SecretUnusable
 from rps.domain.delivery import (
     POLL,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from rps.application import RemoteProcessSync
-    from rps.domain.delivery import ChangesRead, Connector, Fetched
+    from rps.domain.delivery import ChangesRead, Connector, Fetched, Shown
     from rps.domain.remote_system import RemoteSystem
     from rps.domain.uses import Uses
     from rps.projections.poll_questions import Table
@@ -92,6 +93,7 @@ class Poller:
         self._due = due
         self._breakers = Breakers(application, clock, breaker_seconds)
         self._questions = PollQuestions(application.datastore)
+        self.removed = RemovedFiles(application)
         host = f"{socket.gethostname()}:{os.getpid()}"
         self.holder = f"poller@{host}:{uuid4().hex[:8]}"
         self._threads = ThreadPoolExecutor(THREADS, "poller")
@@ -276,8 +278,12 @@ class _Look:
         uses = application.configuration.current.uses(*self.table)
         changes = [
             change
-            for shown in came.records
-            if (change := change_of(name, table, shown, uses, self._hasher(uses)))
+            for each in came.records
+            if (
+                change := change_of(
+                    *(name, table, self._whole(each, uses), uses, self._hasher(uses))
+                )
+            )
         ]
         poster = Poster(domain, "", source=POLL)
         news = 0
@@ -308,6 +314,15 @@ class _Look:
         return []
 
     # --- files ----------------------------------------------------------------------
+
+    def _whole(self, shown: Shown, uses: Uses) -> Shown:
+        """With the files that are gone. Raises NotRead."""
+        whole = self._poller.removed.beside(
+            self._system, self.table[2], shown, uses, self._connector
+        )
+        if isinstance(whole, Unavailable):
+            raise NotRead(whole)
+        return whole
 
     def _hasher(
         self, uses: Uses

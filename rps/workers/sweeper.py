@@ -17,6 +17,7 @@ from rps.application.problems import Treatments
 from rps.application.reads import Reads
 from rps.application.retention import Retention
 from rps.domain.replay import Replay
+from rps.keys.envelope import KeyTrouble
 from rps.log.append import LeaseLost
 from rps.projections.inquiry_questions import InquiryQuestions
 from rps.workers.lanes import Lanes
@@ -89,7 +90,7 @@ class Sweeper:
             return
         try:
             self._checkpoints.work(now)
-        except (CheckpointRefused, KeyMissing) as error:
+        except (CheckpointRefused, KeyMissing, KeyTrouble) as error:
             log.error("checkpoint.refused: %s", error)  # noqa: TRY400 - it says it all
             self._checkpoint_at = now + REFUSED_AGAIN
 

@@ -24,6 +24,7 @@ from rps.application.node_channel import NodeChannels
 from rps.application.secret_store import SecretStore
 from rps.connectors.transport import Transport
 from rps.garbage import seldom_collected
+from rps.keys.key_source import source_of
 from rps.projections.followed import Follower
 from rps.projections.inline import FILES, INBOUND, OUTBOUND, QUESTIONS
 from rps.projections.views import followed_views
@@ -90,7 +91,10 @@ def run(kind: str, config: Config, database_url: str) -> None:
     parent = os.getppid()
     with ExitStack() as stack:
         application = RemoteProcessSync(
-            database_url, connections=CONNECTIONS, options=IN_ORDER
+            database_url,
+            connections=CONNECTIONS,
+            options=IN_ORDER,
+            keys=source_of(config),
         )
         stack.callback(application.close)
         wake = Wake(database_url, CHANNELS.get(kind))
@@ -137,7 +141,7 @@ class _Means:
     def connect(self) -> Callable[[RemoteSystem], Connector]:
         application = self.application
         return Connections(
-            application.datastore, self.transport, application.configuration
+            application, self.transport, application.configuration
         ).connect
 
 
@@ -207,7 +211,7 @@ def _herald(means: _Means) -> tuple[Works, Heartbeat | None]:
 
 
 def _notifier(means: _Means) -> tuple[Works, Heartbeat | None]:
-    secrets = SecretStore(means.application.datastore, os.urandom)
+    secrets = SecretStore(means.application, os.urandom)
     nodes = NodeChannels(means.application, means.transport, secrets, clock)
     channels = Channels(means.config, means.transport, secrets, nodes.channel)
     notifier = Notifier(

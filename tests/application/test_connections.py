@@ -33,7 +33,7 @@ def test_a_changed_secret_is_noticed(
         "eve",
         node.now,
     )
-    made = Connections(node.here.datastore, Transport(()))
+    made = Connections(node.here, Transport(()))
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("INSERT INTO secrets VALUES ('top', 's', %s)", (FIRST,))
         before = made.connect(system)
@@ -47,7 +47,7 @@ def test_a_changed_secret_is_noticed(
 
 def test_changed_settings_make_another_connector(node: LinkedNode) -> None:
     node.register("acme")
-    made = Connections(node.here.datastore, Transport(()))
+    made = Connections(node.here, Transport(()))
     key = RemoteSystem.id_of("top", "acme")
     system = node.here.find(RemoteSystem, key)
     assert system is not None

@@ -283,7 +283,7 @@ def test_a_witness_in_a_file_gets_the_checkpoints(
     [row] = json.loads(rps("audit", "witness", "list", "-o", "json").stdout)
     assert (row["name"], row["kind"], row["waiting"]) == ("vault", "file", 1)
     config = Config.from_environ({})
-    secrets = SecretStore(application.datastore, os.urandom)
+    secrets = SecretStore(application, os.urandom)
     channels = Channels(config, Transport(()), secrets)
     with closing(Notifier(application, channels.channel, now, lambda: 0.5)) as notifier:
         notifier.work()

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 
+from rps.application.secret_store import SecretStore
 from rps.connectors.rest import presets
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import Rps
+
+    from rps.application import RemoteProcessSync
 
 AWAY = "http://127.0.0.1:1"
 ADD = ("system", "add", "desk", "--connector", "rest", "--url", AWAY)
@@ -52,7 +56,7 @@ def test_a_file_with_mistakes_is_refused_with_all_of_them(
 
 
 def test_a_described_system_is_added_with_its_description_and_no_secret_in_it(
-    rps: Rps, secret: str, database: str
+    rps: Rps, application: RemoteProcessSync, secret: str, database: str
 ) -> None:
     hook = ("--hook-secret-file", secret)
     result = rps(*ADD, *GITLAB, "--secret-file", secret, *hook, "--poll-seconds", "9")
@@ -60,12 +64,14 @@ def test_a_described_system_is_added_with_its_description_and_no_secret_in_it(
     assert "of class D, asked for its changes" in result.stderr
     assert result.stdout == ""
     with psycopg.connect(database) as conn:
-        kept = conn.execute("SELECT name, value FROM secrets ORDER BY name").fetchall()
+        names = conn.execute("SELECT name FROM secrets ORDER BY name").fetchall()
         events = conn.execute(
             "SELECT convert_from(state, 'UTF8') FROM rps_events"
             " WHERE topic = 'system.registered'"
         ).fetchall()
-    assert kept == [("desk", "s3cret"), ("desk.hook", "s3cret")]
+    assert names == [("desk",), ("desk.hook",)]
+    store = SecretStore(application, os.urandom)
+    assert store.live("top", ["desk", "desk.hook"]) == ["s3cret", "s3cret"]
     said: dict[str, Any] = json.loads(events[0][0])["settings"]
     assert said["described"]["name"] == "gitlab"
     assert (said["set"], said["poll_seconds"]) == ({"project": "acme/desk"}, 9)

@@ -35,7 +35,7 @@ def shared(application: RemoteProcessSync) -> RemoteProcessSync:
     """Three changes of one ticket, judged; zenith is not reachable."""
     share(application, 3)
     for name in ("acme", "zenith"):
-        SecretStore(application.datastore, lambda n: b"s" * n).make("top", name)
+        SecretStore(application, lambda n: b"s" * n).make("top", name)
     return application
 
 

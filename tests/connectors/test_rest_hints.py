@@ -13,8 +13,10 @@ from rps.application import RemoteProcessSync
 from rps.application.connections import Connections
 from rps.connectors.rest import presets
 from rps.connectors.transport import Transport
+from rps.domain.remote_system import RemoteSystem
 from rps.projections.hint_questions import HintQuestions
 from rps.workers.hints import ATTEMPTS_MAX, Hints
+from rps.workers.receiver import Receiver
 from rps.workers.worker import clock
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ MEMBERS: dict[str, Any] = {
         "table": "ticket",
         "fields": {"title": "title"},
         "journals": {"comments": "comments"},
+        "capture": ["create", "update", "delete"],
     },
     "acme": {
         "table": "incident",
@@ -60,20 +63,30 @@ class Reading:
             "process_event": "ticket.shared",
             "fields": {"title": {"type": "text"}},
             "journals": {"comments": {"visibility": "public"}},
+            "attachments": {
+                "journal": "comments",
+                "size_max": "1 MB",
+                "deletion": True,
+            },
             "members": MEMBERS,
         }
         self.application.apply_definition(document, "test", now)
         self.application.configuration.refresh()
         self.transport = Transport(LOOPBACK)
         connections = Connections(
-            *(self.application.datastore, self.transport),
-            self.application.configuration,
+            self.application, self.transport, self.application.configuration
         )
         self._connect = connections.connect
         self.questions = HintQuestions(self.application.datastore)
 
     def told_of(self, record_id: str) -> None:
         self.questions.note("top", "desk", "ticket", record_id)
+
+    def judge(self) -> None:
+        """What was captured."""
+        receiver = Receiver(self.application, clock)
+        while receiver.work():
+            pass
 
     def read(self) -> int:
         """All that is due, to its end."""
@@ -161,3 +174,67 @@ def test_a_record_that_is_not_there_is_let_go(reading: Reading) -> None:
     reading.read()
     assert reading.captured() == []
     assert reading.ask("SELECT count(*) FROM hints") == [(0,)]
+
+
+def shared(reading: Reading) -> None:
+    """Ticket 1, which was told of and judged."""
+    reading.desk._created({"title": "Printer"})
+    reading.told_of("1")
+    reading.read()
+    reading.judge()
+
+
+def test_a_shared_record_that_is_not_there_any_more_was_deleted(
+    reading: Reading,
+) -> None:
+    shared(reading)
+    del reading.desk.tickets[1]
+    reading.told_of("1")
+    reading.read()
+    assert [c["operation"] for c in reading.captured()] == ["update", "delete"]
+    assert reading.ask("SELECT count(*) FROM hints") == [(0,)]
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_system_that_answers_so_to_everything_has_deleted_nothing(
+    reading: Reading, status: int
+) -> None:
+    """Its URL leads elsewhere, or our account was taken its rights."""
+    shared(reading)
+    reading.desk.said = lambda *_: (status, None)  # type: ignore[method-assign]
+    reading.told_of("1")
+    reading.read()
+    assert [c["operation"] for c in reading.captured()] == ["update"]
+    assert reading.ask("SELECT attempts FROM hints") == [(1,)]
+
+
+def test_what_may_be_hidden_is_not_taken_for_deleted(reading: Reading) -> None:
+    """Where the description does not say that 404 means it."""
+    key = RemoteSystem.id_of("top", "desk")
+    system = reading.application.find(RemoteSystem, key)
+    assert system is not None
+    del system.settings["described"]["tables"]["ticket"]["missing_is_deleted"]
+    system.change("changed", dict(system.settings), "test", clock())
+    reading.application.save(system)
+    shared(reading)
+    del reading.desk.tickets[1]
+    reading.application.configuration.refresh()
+    reading.told_of("1")
+    reading.read()
+    assert [c["operation"] for c in reading.captured()] == ["update"]
+
+
+def test_a_file_that_is_not_listed_any_more_was_removed(reading: Reading) -> None:
+    reading.desk._created({"title": "Printer"})
+    for name in ("a.txt", "b.txt"):
+        reading.desk._attached(1, name, {"content-type": "text/plain"}, name.encode())
+    reading.told_of("1")
+    reading.read()
+    reading.judge()
+    gone = reading.desk.files[1].pop(0)
+    reading.desk.edit(1, title="Printer on fire")
+    reading.told_of("1")
+    reading.read()
+    [_, change] = reading.captured()
+    told = {f["id"]: f.get("deleted", False) for f in change["attachments"]}
+    assert told == {str(gone["id"]): True, str(reading.desk.files[1][0]["id"]): False}

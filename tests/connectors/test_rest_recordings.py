@@ -98,6 +98,7 @@ def told(came: Any) -> dict[str, Any]:
                 "entries": [
                     {n: e[n] for n in ("id", "journal", "text")} for e in each.entries
                 ],
+                **_files(each.attachments),
             }
             for each in came.records
         ]
@@ -106,6 +107,11 @@ def told(came: Any) -> dict[str, Any]:
     if getattr(came, "retry_after", None) is not None:
         known["retry_after"] = came.retry_after
     return known
+
+
+def _files(shown: Any) -> dict[str, Any]:
+    files = [{n: f[n] for n in ("id", "name", "type")} for f in shown]
+    return {"files": files} if files else {}
 
 
 assert CORRELATION == "2d2dca26-b83f-5c8a-bbe0-9b20553b194f", "the recordings have it"

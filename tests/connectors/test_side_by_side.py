@@ -145,7 +145,7 @@ def test_one_that_cannot_be_sent_holds_up_no_other(patient: Transport) -> None:
 
 def test_many_over_tls(certificate: Path, tls: ssl.SSLContext) -> None:
     transport = Transport(
-        LOOPBACK, ca_file=certificate, resolve=lambda *_: ["127.0.0.1"]
+        LOOPBACK, authorities=certificate.read_text(), resolve=lambda *_: ["127.0.0.1"]
     )
     bodies = [b"%d" % number * 9000 for number in range(10)]
     with LoopbackServer(echo, tls=tls) as server:

@@ -33,7 +33,7 @@ def trusting(certificate: Path | None) -> Transport:
         LOOPBACK,
         connect_seconds=0.3,
         total_seconds=0.5,
-        ca_file=certificate,
+        authorities=certificate.read_text() if certificate else "",
         resolve=lambda *_: ["127.0.0.1"],
     )
 
@@ -66,7 +66,8 @@ def test_a_certificate_nobody_vouches_for_gets_nothing(tls: ssl.SSLContext) -> N
     with LoopbackServer(echo, tls=tls) as server:
         said = named(trusting(None), server, "receiver.test")
     assert isinstance(said, NotSent)
-    assert said.detail == "TLS: self-signed certificate"
+    assert said.detail.startswith("TLS: self-signed certificate (")
+    assert "rps system trust" in said.detail
     assert server.received == []
 
 

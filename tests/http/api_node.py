@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import orjson
+import psycopg
 
 from rps.application import RemoteProcessSync
 from rps.application.channels import Channels
@@ -126,8 +127,15 @@ class Node:
     def channels(self, **environ: str) -> Channels:
         """As an operator with these settings has them; webhooks go to loopback."""
         config = Config.from_environ({**ENVIRON, **environ})
-        secrets = SecretStore(self.application.datastore, os.urandom)
+        secrets = SecretStore(self.application, os.urandom)
         return Channels(config, self.transport, secrets)
+
+    def kept_secrets(self) -> dict[tuple[str, str], str]:
+        """What is in the table, opened, by domain and name."""
+        store = SecretStore(self.application, os.urandom)
+        with psycopg.connect(self.application.database_url) as conn:
+            rows = conn.execute("SELECT domain, name FROM secrets").fetchall()
+        return {row: store.live(row[0], [row[1]])[0] for row in rows}
 
     def close(self) -> None:
         self.transport.close()

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
-import psycopg
 import pytest
 from standardwebhooks import Webhook
 from test_api_correlations import pages
@@ -49,9 +48,8 @@ def put(node: Node, body: dict[str, Any], path: str = PATH, **more: Any) -> Any:
 
 
 def stored_secrets(node: Node) -> dict[str, str]:
-    with psycopg.connect(node.application.database_url) as conn:
-        rows = conn.execute("SELECT name, value FROM secrets").fetchall()
-    return {name: value for name, value in rows if "notify" in name}
+    kept = node.kept_secrets()
+    return {name: value for (_, name), value in kept.items() if "notify" in name}
 
 
 def follow(node: Node) -> None:

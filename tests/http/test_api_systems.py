@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 from api_node import URL, change_of
+from private_authority import Authority
 
 if TYPE_CHECKING:
     from api_node import Node
@@ -22,9 +23,7 @@ def register(node: Node, **more: Any) -> Any:
 
 
 def stored_secrets(node: Node) -> dict[tuple[str, str], str]:
-    with psycopg.connect(node.application.database_url) as conn:
-        rows = conn.execute("SELECT domain, name, value FROM secrets").fetchall()
-    return {(domain, name): value for domain, name, value in rows}
+    return node.kept_secrets()
 
 
 def test_a_new_system_is_disabled_and_its_secret_is_shown_once(node: Node) -> None:
@@ -253,3 +252,25 @@ def test_what_an_instance_lacks_or_does_not_have_is_named(node: Node) -> None:
     assert stored_secrets(node) == {}
     pushed = register(node, settings={"url": URL, "username": "rps"})
     assert pushed.status == 422
+
+
+def test_a_system_is_verified_against_the_authority_that_is_given(node: Node) -> None:
+    pem = Authority("Acme root").pem
+    url = URL.replace("http:", "https:")
+    made = register(node, settings={"url": url, "ca": f"Acme root\n{pem}"})
+    assert made.json["settings"]["ca"] == pem
+    public = node.call("POST", f"{PATH}/trust", {"ca": None}, who="ih_process_sync")
+    assert "ca" not in public.json["settings"]
+    again = node.call("POST", f"{PATH}/trust", {"ca": pem}, who="ih_process_sync")
+    assert again.json["settings"]["ca"] == pem
+    assert again.json["settings"]["url"] == url
+
+
+def test_an_authority_that_is_none_is_refused_where_it_stands(node: Node) -> None:
+    refused = register(node, settings={"url": "https://desk.test", "ca": "no PEM"})
+    assert refused.status == 422
+    assert refused.json["place"] == "/settings/ca"
+    assert "it is no PEM file" in str(refused.json["errors"])
+    register(node)
+    told = node.call("POST", f"{PATH}/trust", {"ca": "no PEM"}, who="ih_process_sync")
+    assert (told.status, told.json["place"]) == (422, "/ca")

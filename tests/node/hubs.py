@@ -11,7 +11,7 @@ import os
 import threading
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from psycopg.rows import tuple_row
@@ -19,7 +19,8 @@ from psycopg.rows import tuple_row
 from rps.application import RemoteProcessSync
 from rps.application.captured import Poster
 from rps.application.channels import Channels
-from rps.application.neighbours import Invitation, Neighbours
+from rps.application.invitation import Invitation
+from rps.application.neighbours import Neighbours
 from rps.application.operations import Operations
 from rps.application.secret_store import SecretStore
 from rps.config import Config
@@ -198,6 +199,9 @@ class Wire:
         self.fault: Callable[[Request], Said | None] = lambda _request: None
         self.lost: Callable[[Request], bool] = lambda _request: False
 
+    def trusting(self, _authorities: str) -> Self:
+        return self
+
     def stream(self, request: Request) -> Said | Opened:
         said = self.send(request)
         if not isinstance(said, Answer) or said.status not in (200, 206):
@@ -242,7 +246,7 @@ class Hub:
         self.operations = Operations(
             self.application, Lanes(self.application, "tester")
         )
-        secrets = SecretStore(self.application.datastore, os.urandom)
+        secrets = SecretStore(self.application, os.urandom)
         self.neighbours = Neighbours(self.application, secrets)
         self._app = create_app(
             Parts(

@@ -28,7 +28,7 @@ def system(hub: Hub, name: str) -> RemoteSystem:
 
 
 def secrets(hub: Hub, name: str) -> list[str]:
-    return SecretStore(hub.application.datastore, os.urandom).live("top", [name])
+    return SecretStore(hub.application, os.urandom).live("top", [name])
 
 
 def post(

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hubs import document
 
-from rps.application import RemoteProcessSync, neighbours
-from rps.application.neighbours import Invitation, InvitationRefused, PeerUnanswered
+from rps.application import RemoteProcessSync
+from rps.application.invitation import Invitation, InvitationRefused
+from rps.application.neighbours import PeerUnanswered
 from rps.domain.remote_system import RemoteSystem
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def test_what_is_no_whole_invitation_is_told_before_anything_is_done() -> None:
 def test_an_invitation_of_another_protocol_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(neighbours, "PROTOCOL", 2)
+    monkeypatch.setattr("rps.application.invitation.PROTOCOL", 2)
     token = Invitation("http://acme", f"whsec_{KEY}", "acme").token()
     monkeypatch.undo()
     with pytest.raises(InvitationRefused, match="protocol 2, this node speaks 1"):

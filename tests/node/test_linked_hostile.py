@@ -11,7 +11,7 @@ from hubs import document, settle
 from peers import CREATED, captured_by, events, message, post, receipts, secrets, system
 
 from rps.application import RemoteProcessSync
-from rps.application.neighbours import Invitation
+from rps.application.invitation import Invitation
 from rps.domain.remote_system import RemoteSystem
 
 if TYPE_CHECKING:

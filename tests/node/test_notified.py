@@ -39,7 +39,7 @@ def node(database: str, tmp_path: Path) -> Iterator[Running]:
 
 
 def subscribe(node: Running, url: str) -> str:
-    store = SecretStore(node.application.datastore, lambda n: bytes(range(n)))
+    store = SecretStore(node.application, lambda n: bytes(range(n)))
     wanted = {"settings": {"url": url}, "about": ["system.tripped"]}
     wanted |= {"process_event": "", "system": ""}
     _, secret = Subscriptions(node.application, store).put(

@@ -55,7 +55,7 @@ def watched(hub: Hub, by: str) -> None:
         "process_event": "",
         "system": "",
     }
-    secrets = SecretStore(hub.application.datastore, os.urandom)
+    secrets = SecretStore(hub.application, os.urandom)
     Subscriptions(hub.application, secrets).put(
         "top", by, NODE, wanted, None, "tester", hub.now()
     )
@@ -66,7 +66,7 @@ def sign(hub: Hub) -> Note:
     note = Checkpoints(hub.application).make("tester", hub.now())
     with psycopg.connect(hub.database) as conn:
         conn.execute("UPDATE notice_deliveries SET due_at = now() - interval '1 hour'")
-    secrets = SecretStore(hub.application.datastore, os.urandom)
+    secrets = SecretStore(hub.application, os.urandom)
     nodes = NodeChannels(hub.application, hub.wire, secrets, hub.now)
     config = Config.from_environ({})
     channels = Channels(config, hub.wire, secrets, nodes.channel)

@@ -3,7 +3,9 @@ its deliverer, which is killed now and then, and systems of one class."""
 
 from __future__ import annotations
 
+import sys
 import threading
+import traceback
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -66,6 +68,10 @@ WHERE status IN ('ready', 'uncertain', 'error') GROUP BY 1, 2
 """
 PARKED = """
 SELECT message_id, correlation_id FROM outbound_queue WHERE status = 'error'
+"""
+ACTIVITY = """
+SELECT pid, state, wait_event_type, wait_event, now() - query_start, query
+FROM pg_stat_activity WHERE datname = current_database()
 """
 OPEN = """
 SELECT "position", correlation_id FROM conflicts WHERE state = 'open' ORDER BY 1
@@ -150,12 +156,28 @@ class Engine:
         try:
             self._under_way += self._deliverer.work()
             for _ in range(int(self._under_way * share)):
-                assert self._finished.acquire(timeout=60)
+                if not self._finished.acquire(timeout=60):
+                    raise TimeoutError(f"nothing came back\n{self._standing()}")
                 self._under_way -= 1
                 if self._deliverer._broken is not None:
                     raise self._deliverer._broken
         except Killed:
             self._bury()
+
+    def _standing(self) -> str:
+        """Where threads and statements are, for whoever has to find out why."""
+        found = [
+            "".join(traceback.format_stack(frame))
+            for frame in sys._current_frames().values()
+        ]
+        for key, queue in self._deliverer._turns._queues.items():
+            ready, apart = len(queue.ready), len(queue.apart)
+            found.append(
+                f"{key}: {ready} ready, {apart} apart, {queue.under_way} under way,"
+                f" {queue.turns} turns, {queue.doubtful} doubtful, share {queue.share}"
+            )
+        found += [f"{row}" for row in self.ask(ACTIVITY)]
+        return "\n".join(found)
 
     # --- what happens ---------------------------------------------------------------
 

@@ -41,7 +41,7 @@ class Hearing:
         self.application = RemoteProcessSync(database, connections=12)
         self.owner = RemoteProcessSync(database, connections=2, role="")
         """Who may rebuild."""
-        self.secrets = SecretStore(self.application.datastore, os.urandom)
+        self.secrets = SecretStore(self.application, os.urandom)
         self.subscriptions = Subscriptions(self.application, self.secrets)
         self.transport = Transport((ip_network("127.0.0.0/8"),))
         config = Config.from_environ({"RPS_PUBLIC_URL": "https://rps.acme.example/"})

@@ -38,6 +38,7 @@ class PollingPlace(Workplace):
         self.there = SmallInstance(clock=self.clock)
         document: dict[str, Any] = deepcopy(DEFINITION)
         document["attachments"] = {"journal": "comments", "size_max": "1 MB"}
+        document["attachments"]["deletion"] = True
         acme = document["members"]["acme"]
         acme["capture"] = ["create", "update", "delete"]
         acme["deliver"] = ["create", "update", "delete"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from workplace import ANSWERED, DEFINITION, DOWN, LOST, Tracker
 
+from rps.connectors.signature import SecretUnusable
 from rps.domain.delivery import (
     Gone,
     Moved,
@@ -430,3 +431,31 @@ def test_a_lane_that_went_back_unsent_is_still_suspect(workplace: Workplace) -> 
     workplace.ask("DELETE FROM breakers")
     workplace.deliver()
     assert (len(zenith.settled), subjects(zenith)) == (1, ["one"])
+
+
+@pytest.mark.parametrize("asked", [0, 1], ids=["at the claim", "as it is sent"])
+def test_a_secret_that_cannot_be_read_opens_the_breaker_of_its_system_only(
+    workplace: Workplace, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended the worker, again and again, and with it every other system's way."""
+    looks = iter(range(100))
+
+    def unreadable(_system: RemoteSystem) -> Tracker:
+        if next(looks) >= asked:
+            raise SecretUnusable("'secrets' 'zenith' does not open")
+        return workplace.trackers["zenith"]
+
+    monkeypatch.setattr(workplace, "_connect", unreadable)
+    workplace.title("one")
+    workplace.receive()
+    deliverer = workplace.new_deliverer()
+    workplace.deliver(deliverer)
+    assert workplace.messages() == [("ready", 0, "")]
+    assert workplace.ask("SELECT system, reason FROM breakers") == [
+        ("zenith", "needs credentials: 'secrets' 'zenith' does not open")
+    ]
+    monkeypatch.undo()
+    workplace.end_pause_of_breakers()
+    workplace.make_due()
+    workplace.settle()
+    assert subjects(workplace.trackers["zenith"]) == ["one"]

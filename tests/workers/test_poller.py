@@ -180,6 +180,64 @@ def test_a_file_is_read_once_and_offered_with_its_content(place: PollingPlace) -
     assert any("film.mov" in text for text in place.there.texts(record_id))
 
 
+def removed_of(place: PollingPlace) -> list[str]:
+    return [
+        f.name
+        for w in place.trackers["zenith"].applied
+        for f in w.attachments
+        if f.deleted
+    ]
+
+
+def test_a_file_that_was_removed_there_is_removed_here(place: PollingPlace) -> None:
+    record_id = place.there.insert(short_description="Fire", state="open")
+    place.all_settled()
+    key = place.there.attach(record_id, "shot.png", SHOT)
+    place.there.attach(record_id, "plan.png", SHOT + b"2")
+    place.all_settled()
+    del place.there.tables["sys_attachment"][key]
+    place.there.edit(record_id, short_description="Fire!")
+    place.all_settled()
+    assert removed_of(place) == ["shot.png"]
+    place.there.edit(record_id, short_description="Fire?")
+    place.all_settled()
+    assert removed_of(place) == ["shot.png"]
+
+
+def test_a_file_that_rps_wrote_and_somebody_removed_there_is_removed_here(
+    place: PollingPlace,
+) -> None:
+    hashed = hashlib.sha256(SHOT).hexdigest()
+    writing = place.application.blobs.begin("top", hashed, len(SHOT))
+    assert writing is not None
+    writing.take(SHOT)
+    assert writing.finish()
+    file = {"id": "f1", "name": "shot.png", "size": len(SHOT), "sha256": hashed}
+    fields = {"subject": "Fire", "status": "1"}
+    place.change("C1", "zenith", fields=fields, attachments=[file])
+    place.all_settled()
+    [record_id] = place.there.tables["incident"]
+    [key] = place.there.tables["sys_attachment"]
+    del place.there.tables["sys_attachment"][key]
+    place.there.edit(record_id, short_description="Fire!")
+    place.all_settled()
+    assert removed_of(place) == ["shot.png"]
+
+
+def test_a_file_that_may_not_be_seen_is_not_taken_for_removed(
+    place: PollingPlace,
+) -> None:
+    """A right that was taken away would delete all files of all records elsewhere."""
+    record_id = place.there.insert(short_description="Fire", state="open")
+    place.all_settled()
+    key = place.there.attach(record_id, "shot.png", SHOT)
+    place.all_settled()
+    place.there.hidden.add(key)
+    place.there.edit(record_id, short_description="Fire!")
+    place.all_settled()
+    assert removed_of(place) == []
+
+
 def test_a_file_that_is_cut_off_is_read_again(place: PollingPlace) -> None:
     record_id = place.there.insert(short_description="Fire", state="open")
     place.all_settled()

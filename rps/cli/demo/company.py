@@ -135,8 +135,8 @@ class Company:
     def attached(self) -> Iterator[None]:
         """Its node's database, while that runs."""
         database_url = self.server.dsn()
-        with application_of(database_url) as application:
-            config = Config.from_environ(self.environ())
+        config = Config.from_environ(self.environ())
+        with application_of(config, database_url) as application:
             self._session = Session(config, database_url, application, ACTOR)
             yield
         self._session = None
@@ -186,7 +186,7 @@ class Company:
             self.tokens[name] = made["token"]
 
     def _secrets(self) -> SecretStore:
-        return SecretStore(self.session.application.datastore, os.urandom)
+        return SecretStore(self.session.application, os.urandom)
 
     def definition(self) -> str:
         """The file with its definition, as a path."""

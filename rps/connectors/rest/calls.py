@@ -221,16 +221,12 @@ class Calls:
                 return {}
 
     def _with_key(self, request: Request) -> Request:
-        auth = self._description.auth
-        if auth.kind != "query":
-            return request
-        key = f"{quote(auth.name)}={quote(self._placed.secret, safe='')}"
-        url = request.url + ("&" if "?" in request.url else "?") + key
-        return Request(
-            *(request.method, url, request.headers, request.body),
-            retry_safe=request.retry_safe,
-            response_bytes=request.response_bytes,
-        )
+        auth, secret = self._description.auth, self._placed.secret
+        url = request.url
+        if auth.kind == "query":
+            key = f"{quote(auth.name)}={quote(secret, safe='')}"
+            url += ("&" if "?" in url else "?") + key
+        return replace(request, url=url, secrets=(secret,))
 
     def _forgets_token(self) -> bool:
         """Whether there was one that another may stand in for."""
@@ -254,7 +250,8 @@ class Calls:
             "Accept": "application/json",
         }
         request = Request(
-            *("POST", self._url + auth.token_path, headers, urlencode(form).encode())
+            *("POST", self._url + auth.token_path, headers, urlencode(form).encode()),
+            secrets=(self._placed.secret,),
         )
         said = self._transport.send(request)
         came = answers.heard(

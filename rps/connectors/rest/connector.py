@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rps.connectors.rest import records
 from rps.connectors.rest.answers import Heard
 from rps.connectors.rest.calls import Calls, Placed
+from rps.connectors.rest.contents import Contents
 from rps.connectors.rest.polling import Polling
 from rps.connectors.rest.reader import Reader
 from rps.connectors.rest.writer import Writer
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rps.connectors.rest.calls import Wire
-    from rps.connectors.rest.reader import FileStore
+    from rps.connectors.rest.contents import FileStore
     from rps.domain.delivery import (
         Capabilities,
         ChangesRead,
         Fetched,
+        FilesListed,
         Outcome,
         Preview,
         Reading,
@@ -47,9 +49,11 @@ class RestConnector:
         self._capabilities = description.capabilities
         self._check = description.check
         self._calls = Calls(transport, placed, clock, pause)
-        self._reader = Reader(description, self._calls, files)
-        self._writer = Writer(description, self._calls, self._reader)
-        self._polling = Polling(description, self._calls, self._reader, clock)
+        self._reader = Reader(description, self._calls)
+        contents = Contents(description, self._calls, files)
+        parts = (description, self._calls, self._reader, contents)
+        self._writer = Writer(*parts)
+        self._polling = Polling(*parts, clock)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -87,6 +91,9 @@ class RestConnector:
         """The record as it is now, with the comments and files that changed since then
         (ISO 8601; "": all); else what a reading may be."""
         return self._polling.shown(table, record_id, since)
+
+    def files_of(self, table: str, record_id: str) -> FilesListed:
+        return self._reader.files_of(table, record_id)
 
     def fetch(self, sha256: str, offset: int) -> Fetched:  # noqa: ARG002 - the protocol's
         """Bytes are kept when a file is first seen, as only they tell its SHA-256."""

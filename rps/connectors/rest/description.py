@@ -115,13 +115,16 @@ class Record:
 @dataclass(frozen=True, slots=True)
 class Listing:
     """Items in an answer of `call`, or in the record itself. `each` asks for one of
-    them; `changed` is when it changed."""
+    them; `changed` is when it changed. `within`: the items are those in this list of
+    each, which is their `of`. `whole`: what is not listed is not there."""
 
     items: str
     call: Call | None = None
     each: Call | None = None
     each_at: str = "@"
     changed: str = ""
+    within: str = ""
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +188,8 @@ class Table:
     find: Call | None = None
     found: str = ""
     """Where the answers of `find` and `find_external` hold their records."""
+    missing_is_deleted: bool = False
+    """404 and 410 to `read` are of deleted records, not of those without rights."""
     find_external: Call | None = None
     read_found: bool = False
     changes: Changes | None = None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rps.connectors.rest import records, template
 from rps.connectors.rest.answers import Asked, Heard
-from rps.connectors.rest.reader import unread
+from rps.connectors.rest.reader import Files, unread
 from rps.connectors.shown import text_of_id
 from rps.domain.delivery import (
     Changes,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rps.connectors.rest.calls import Calls
+    from rps.connectors.rest.contents import Contents
     from rps.connectors.rest.description import Changes as Described
     from rps.connectors.rest.description import Description, Table
     from rps.connectors.rest.reader import Reader, Unread
@@ -57,11 +58,13 @@ class Polling:
         description: Description,
         calls: Calls,
         reader: Reader,
+        contents: Contents,
         clock: Callable[[], float],
     ) -> None:
         self._description = description
         self._calls = calls
         self._reader = reader
+        self._contents = contents
         self._clock = clock
 
     def changes_since(self, name: str, cursor: Mapping[str, Any] | None) -> ChangesRead:
@@ -309,11 +312,11 @@ class Polling:
         if not isinstance(comments, list):
             return comments
         files = self._reader.attachments(name, seen, since)
-        if not isinstance(files, list):
+        if not isinstance(files, Files):
             return files
         offered = []
-        for item in files:
-            offer = self._reader.offered(name, seen.snapshot.record_id, item)
+        for item in files.items:
+            offer = self._contents.offered(name, seen.snapshot.record_id, item)
             if isinstance(offer, dict):
                 offered.append(offer)
             elif offer is not None:
@@ -324,6 +327,7 @@ class Polling:
             tuple(c.shown for c in comments if c.ours or not c.is_own),
             tuple(offered),
             external_id=seen.external_id if self._knows_ids(name) else None,
+            files=None if files.every is None else frozenset(files.every),
         )
 
     def _knows_ids(self, name: str) -> bool:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from threading import Lock
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from rps.connectors.fetching import fetched
 from rps.connectors.rest import records, template
 from rps.connectors.rest.answers import Asked, Heard
 from rps.connectors.shown import text_of_id
 from rps.domain.delivery import (
-    CutOff,
     Gone,
-    Incoming,
     Missing,
     Moved,
     NeedsCredentials,
@@ -25,7 +20,7 @@ from rps.domain.delivery import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
 
     from rps.connectors.rest.answers import Trouble
     from rps.connectors.rest.calls import Calls
@@ -33,60 +28,42 @@ if TYPE_CHECKING:
         Call,
         Comments,
         Description,
-        Files,
         Listing,
         Table,
     )
+    from rps.connectors.rest.description import Files as Described
     from rps.connectors.rest.records import Seen
+    from rps.domain.delivery import FilesListed
 
 Unread = Unavailable | NeedsCredentials | Gone | Refused
 ITEMS_MAX = 200
 """Comments, and files, of a record that are looked at: the latest."""
-NEW_BYTES_MAX = 100_000_000
-_REMEMBERED = 5000
-
-
-class Kept(Protocol):
-    """A file whose bytes are in the node by now."""
-
-    @property
-    def sha256(self) -> str: ...
-
-    @property
-    def size(self) -> int: ...
-
-
-class FileStore(Protocol):
-    """The node's own files."""
-
-    def read(self, sha256: str) -> Iterator[bytes]:
-        """Nothing where it is not here."""
-        ...
-
-    def keep(self, pieces: Iterable[bytes], most: int) -> Kept | None:
-        """None where there are more bytes than `most`. Raises CutOff."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A comment or file of a record. `ours`: our own id, where it is marked with it."""
+    """A comment or file of a record. `ours`: our own id, where it is marked with it;
+    `of`: what it was listed within."""
 
     id: str
     ours: str
     shown: Mapping[str, Any]
     is_own: bool = False
+    of: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Of a record. `every`: names of all there are, by id; None where nobody says."""
+
+    items: list[Item]
+    every: Mapping[str, str] | None
 
 
 class Reader:
-    def __init__(
-        self, description: Description, calls: Calls, files: FileStore
-    ) -> None:
+    def __init__(self, description: Description, calls: Calls) -> None:
         self._description = description
         self._calls = calls
-        self._files = files
-        self._known: OrderedDict[tuple[str, ...], Kept] = OrderedDict()
-        self._lock = Lock()
 
     # --- records ----------------------------------------------------------------------
 
@@ -97,7 +74,7 @@ class Reader:
         context = self._calls.context(table=name, record_id=record_id)
         came = self._calls.ask(table.read, context, Asked(of_record=True))
         if isinstance(came, Missing):
-            return came
+            return replace(came, is_deleted=table.missing_is_deleted)
         if not isinstance(came, Heard):
             return unread(came)
         seen = records.seen(
@@ -214,38 +191,76 @@ class Reader:
                 return name
         return None
 
-    def attachments(
-        self, name: str, seen: Seen, since: str = ""
-    ) -> list[Item] | Unread:
-        """The files, without their bytes."""
-        files = self._description.tables[name].files
-        if files is None:
-            return []
-        listed = self._listed(files.listing, name, seen, since)
-        if not isinstance(listed, list):
-            return listed
-        found = [_file(files, raw) for raw in listed]
-        return [each for each in found if each is not None]
+    def attachments(self, name: str, seen: Seen, since: str = "") -> Files | Unread:
+        """Without their bytes; of those that changed since then only."""
+        described = self._description.tables[name].files
+        if described is None:
+            return Files([], None)
+        context = self._context_of(name, seen, since)
+        listed = self._items(described.listing, seen, context)
+        if listed is None or isinstance(listed, Unread):
+            return Files([], None) if listed is None else listed
+        raw = self._told(described.listing, context, listed, since)
+        if not isinstance(raw, list):
+            return raw
+        found = [_file(described, each) for each in raw]
+        every = _names(described, listed) if described.listing.whole else None
+        return Files([each for each in found if each is not None], every)
 
-    def _listed(
-        self, listing: Listing, name: str, seen: Seen, since: str
-    ) -> list[Any] | Unread:
+    def files_of(self, name: str, record_id: str) -> FilesListed:
+        """Names of all files, by id. Refused where the description does not say that it
+        lists them all."""
+        seen = self.read(name, record_id)
+        if not isinstance(seen, records.Seen):
+            return seen
+        described = self._description.tables[name].files
+        if described is None or not described.listing.whole:
+            return Refused("the description does not say that all files are listed")
+        context = self._context_of(name, seen, "")
+        listed = self._items(described.listing, seen, context)
+        if listed is None:
+            return Refused("the answer holds no list of files: see attachments/list")
+        return _names(described, listed) if isinstance(listed, list) else listed
+
+    def _context_of(self, name: str, seen: Seen, since: str) -> dict[str, Any]:
         record_id = seen.snapshot.record_id
         context = self._calls.context(table=name, record_id=record_id)
         if since:
             at = datetime.fromisoformat(since).astimezone(UTC)
             context["since"] = records.as_asked(self._description, at)
+        return context
+
+    def _listed(
+        self, listing: Listing, name: str, seen: Seen, since: str
+    ) -> list[Any] | Unread:
+        context = self._context_of(name, seen, since)
+        listed = self._items(listing, seen, context)
+        if listed is None:
+            return []
+        if not isinstance(listed, list):
+            return listed
+        return self._told(listing, context, listed, since)
+
+    def _items(
+        self, listing: Listing, seen: Seen, context: dict[str, Any]
+    ) -> list[Any] | Unread | None:
+        """As they are listed; None where there is no list."""
         source = seen.raw
         if listing.call is not None:
             came = self._calls.ask(listing.call, context, Asked(of_record=True))
             if isinstance(came, Missing):
-                return []
+                return None
             if not isinstance(came, Heard):
                 return unread(came)
             source = came.document
         listed = template.picked(listing.items, source)
         if not isinstance(listed, list):
-            return []
+            return None
+        return _inside(listing.within, listed) if listing.within else listed
+
+    def _told(
+        self, listing: Listing, context: dict[str, Any], listed: list[Any], since: str
+    ) -> list[Any] | Unread:
         fresh = [each for each in listed if self._is_fresh(listing, each, since)]
         return self._each(listing, context, fresh[-ITEMS_MAX:])
 
@@ -262,8 +277,7 @@ class Reader:
             return listed
         found = []
         for raw in listed:
-            key = raw["id"] if isinstance(raw, dict) and "id" in raw else raw
-            asked = {**context, "id": text_of_id(key) or ""}
+            asked = {**context, "id": _key(raw)}
             came = self._calls.ask(listing.each, asked, Asked(of_record=True))
             if isinstance(came, Missing):
                 continue
@@ -272,63 +286,33 @@ class Reader:
             found.append(template.picked(listing.each_at, came.document))
         return found
 
-    # --- bytes ------------------------------------------------------------------------
 
-    def knows(self, name: str, record_id: str, file_id: str, kept: Kept) -> None:
-        """Remember what a file holds, so that it is not pulled to find out."""
-        with self._lock:
-            self._known[(name, record_id, file_id)] = kept
-            while len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)
-
-    def offered(
-        self, name: str, record_id: str, item: Item
-    ) -> dict[str, Any] | Unread | None:
-        """The file as a change tells of it: its bytes are pulled once, to be hashed and
-        kept. None where it is gone, or too large."""
-        kept = self._known.get((name, record_id, item.id))
-        if kept is None:
-            came = self._pulled(name, record_id, item)
-            if came is None or isinstance(came, Unread):
-                return came
-            kept = came
-            self.knows(name, record_id, item.id, kept)
-        return {**item.shown, "size": kept.size, "sha256": kept.sha256}
-
-    def _pulled(self, name: str, record_id: str, item: Item) -> Kept | Unread | None:
-        files = self._description.tables[name].files
-        if files is None:
-            return None
-        context = self._calls.context(table=name, record_id=record_id, id=item.id)
-        said = self._calls.stream(files.content, context)
-        if isinstance(said, Refused | Unavailable | Missing | Moved | Uncertain):
-            return unread(said)
-        came = fetched(said, 0, 0.0)  # type: ignore[arg-type]
-        match came:
-            case Incoming():
-                try:
-                    return self._files.keep(came.pieces, NEW_BYTES_MAX)
-                except CutOff as cut:
-                    return Unavailable(f"a file was cut: {cut}")
-                finally:
-                    came.pieces.close()
-            case Missing():
-                return None
-            case _:
-                return came
-
-    def content(self, sha256: str, most: int) -> bytes | None:
-        """The bytes of a file that the node has; None where it has not."""
-        pieces, size = [], 0
-        for piece in self._files.read(sha256):
-            size += len(piece)
-            if size > most:
-                return None
-            pieces.append(piece)
-        return b"".join(pieces) if pieces else None
+def _inside(path: str, listed: list[Any]) -> list[Any]:
+    """The objects in a list of each, which know what they are of."""
+    return [
+        {**child, "of": each}
+        for each in listed
+        for child in template.picked(path, each) or ()
+        if isinstance(child, dict)
+    ]
 
 
-def _file(files: Files, raw: Any) -> Item | None:
+def _key(raw: Any) -> str:
+    return text_of_id(raw["id"] if isinstance(raw, dict) and "id" in raw else raw) or ""
+
+
+def _names(files: Described, listed: list[Any]) -> dict[str, str]:
+    """Of all that are listed, whatever of it is looked at; "" where a list has none."""
+    if files.listing.each is not None:
+        return {_key(raw): "" for raw in listed}
+    named = {
+        text_of_id(template.picked(files.id, raw)): template.picked(files.name, raw)
+        for raw in listed
+    }
+    return {known: str(name or "") for known, name in named.items() if known}
+
+
+def _file(files: Described, raw: Any) -> Item | None:
     known = text_of_id(template.picked(files.id, raw))
     name = template.picked(files.name, raw)
     if known is None or not isinstance(name, str) or not name:
@@ -343,7 +327,7 @@ def _file(files: Files, raw: Any) -> Item | None:
         size = int(size)
     if isinstance(size, int):
         shown["size"] = size
-    return Item(known, "", shown)
+    return Item(known, "", shown, of=template.picked("of", raw))
 
 
 ANY_TYPE = "application/octet-stream"

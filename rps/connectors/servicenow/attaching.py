@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rps.connectors.servicenow.answers import Trouble
     from rps.connectors.servicenow.instance import Instance, Row
     from rps.connectors.servicenow.keeping import Files
-    from rps.domain.delivery import Attachment, Fetched
+    from rps.domain.delivery import Attachment, Fetched, FilesListed
 
 TABLE = "sys_attachment"
 PATH = "attachment"
@@ -133,6 +133,24 @@ def find(
         if sha256 == file.sha256:
             return row["sys_id"]
     return None
+
+
+def listed(instance: Instance, table: str, record_id: str) -> FilesListed:
+    """Names of all files of the record. An instance leaves out what the account may not
+    see, so they are all only where as many came as it has counted."""
+    query = f"table_name={table}^table_sys_id={record_id}^ORDERBYsys_created_on"
+    came = instance.rows(TABLE, query, fields=FIELDS, limit=_ROWS_MAX, path=PATH)
+    match came:
+        case Rows() if came.total != len(came.rows):
+            return Refused("not all of its attachments may be seen")
+        case Rows() if any(row.get("table_sys_id") != record_id for row in came.rows):
+            return Refused("the list of its attachments shows those of others")
+        case Rows():
+            return {row["sys_id"]: row.get("file_name", "") for row in came.rows}
+        case Uncertain(detail):
+            return Unavailable(detail)
+        case _:
+            return came
 
 
 def hash_of(instance: Instance, file_id: str) -> str | Trouble:

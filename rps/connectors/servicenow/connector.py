@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rps.domain.delivery import (
         ChangesRead,
         Fetched,
+        FilesListed,
         Outcome,
         Preview,
         Reading,
@@ -116,6 +117,9 @@ class ServiceNowConnector:
     def open_file(self, file_id: str) -> Fetched:
         """The bytes of a file that a list of changes showed without its SHA-256."""
         return attaching.opened(self.instance, file_id)
+
+    def files_of(self, table: str, record_id: str) -> FilesListed:
+        return attaching.listed(self.instance, table, record_id)
 
     def check(self) -> tuple[bool, str]:
         return checking.answers(self.instance)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from rps.connectors.hiding import hidden
 from rps.connectors.servicenow.answers import error_text, understood
 from rps.connectors.shown import parsed
 from rps.connectors.transport import Answer, Request
@@ -104,16 +106,22 @@ class Login:
             if self._took(told):
                 return None
             if said.status in _REFUSED and told:
-                text = error_text(told) or f"answered {said.status}"
+                text = self._hidden(error_text(told)) or f"answered {said.status}"
                 return NeedsCredentials(
                     f"it gives no token ({text}): check the OAuth client, its secret"
                     " and the account"
                 )
         found = understood(said, Exchange(), self._clock(), wrote=False)
         if isinstance(found, NeedsCredentials | Unavailable):
-            return found
+            return replace(found, detail=self._hidden(found.detail))
         detail = found.detail if isinstance(found, Refused) else "it is no token"
-        return NeedsCredentials(f"it gives no token: {detail}")
+        return NeedsCredentials(f"it gives no token: {self._hidden(detail)}")
+
+    def _hidden(self, said: str) -> str:
+        """Not by the transport: a token may be given again as it was."""
+        credentials = self._credentials
+        mine = (credentials.password, credentials.client_secret, self._refresh)
+        return hidden(said, mine)
 
     def _took(self, told: dict[str, Any]) -> bool:
         token, seconds = told.get("access_token"), told.get("expires_in")

@@ -56,7 +56,7 @@ class There:
     def __init__(self, running: InstanceProcess, *, trusted: bool = True) -> None:
         self.running = running
         self.ledger, self.files = MemoryLedger(), OurFiles()
-        trust = {"ca_file": running.pem} if trusted else {}
+        trust = {"authorities": running.pem.read_text()} if trusted else {}
         networks = (ipaddress.ip_network("127.0.0.0/8"),)
         self.transport = Transport(networks, total_seconds=5, **trust)
         self.connector = self.connect()

