@@ -72,8 +72,9 @@ class Config:
     `allow_networks` lists private networks that deliveries may go to; without it only
     public addresses over https are reached. `public_url` is where other nodes reach
     this one's API, "" where nobody said. `smtp` None: no mail is sent;
-    `apprise_services` are the schemes that subscriptions may use. Of `key`, `key_file`
-    and `key_command` one says where the keys are; none: in `data_dir`.
+    `apprise_services` are the schemes that subscriptions may use. `reads_kept_days`:
+    for how long it is kept who looked at what. Of `key`, `key_file` and `key_command`
+    one says where the keys are; none: in `data_dir`.
     """
 
     database_url: str
@@ -86,6 +87,7 @@ class Config:
     api_threads: int
     deliverer_threads: int
     breaker_seconds: int
+    reads_kept_days: int = 365
     smtp: Smtp | None = None
     apprise_services: frozenset[str] = frozenset()
     key: str = field(default="", repr=False)
@@ -128,6 +130,7 @@ class Config:
             api_threads=number("RPS_API_THREADS", 32, 1, 256),
             deliverer_threads=number("RPS_DELIVERER_THREADS", 64, 1, 256),
             breaker_seconds=number("RPS_BREAKER_SECONDS", 30, 1, 900),
+            reads_kept_days=number("RPS_READS_KEPT_DAYS", 365, 30, 36_500),
             smtp=_smtp(env, wrong),
             apprise_services=frozenset(
                 env.get("RPS_APPRISE", "").lower().replace(",", " ").split()

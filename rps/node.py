@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
@@ -11,6 +12,7 @@ from gunicorn.app.base import BaseApplication
 from rps.application import RemoteProcessSync
 from rps.application.channels import Channels
 from rps.application.connections import Connections
+from rps.application.node_channel import NodeChannels
 from rps.application.operations import Operations
 from rps.application.secret_store import SecretStore
 from rps.connectors.transport import Transport
@@ -111,13 +113,14 @@ def application_parts(config: Config, database_url: str) -> Flask:
     transport = Transport(config.allow_networks)
     connections = Connections(application, transport, application.configuration)
     secrets = SecretStore(application, os.urandom)
+    nodes = NodeChannels(application, transport, secrets, lambda: datetime.now(UTC))
     lanes = Lanes(application, "api")
     return create_app(
         Parts(
             application=application,
             operations=Operations(application, lanes),
             connectors=connections.connect,
-            channels=Channels(config, transport, secrets),
+            channels=Channels(config, transport, secrets, nodes.channel),
         )
     )
 

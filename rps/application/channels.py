@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rps.connectors.announcing import Announcement, ChannelUnusable
 from rps.connectors.chat import AppriseChannel, usable
+from rps.connectors.file_channel import FileChannel
 from rps.connectors.mail import EmailChannel
 from rps.connectors.signature import SecretUnusable
 from rps.connectors.webhook import WebhookChannel
-from rps.domain.subscription import APPRISE, EMAIL, WEBHOOK
+from rps.domain.subscription import APPRISE, EMAIL, FILE, NODE, WEBHOOK
 from rps.keys.envelope import KeyTrouble
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
     from uuid import UUID
 
@@ -27,12 +30,19 @@ NO_SECRET = "its secret is missing: change the subscription and give it anew"  #
 
 
 class Channels:
-    """How each kind of subscription is told."""
+    """How each kind of subscription is told. `nodes`: where it is a linked node."""
 
-    def __init__(self, config: Config, transport: Wire, secrets: SecretStore) -> None:
+    def __init__(
+        self,
+        config: Config,
+        transport: Wire,
+        secrets: SecretStore,
+        nodes: Callable[[Subscription], Channel] | None = None,
+    ) -> None:
         self._config = config
         self._transport = transport
         self._secrets = secrets
+        self._nodes = nodes
 
     def channel(self, subscription: Subscription) -> Channel:
         """Raises ChannelUnusable, which says what to mend."""
@@ -40,6 +50,15 @@ class Channels:
             if self._config.smtp is None:
                 raise ChannelUnusable(NO_SMTP)
             return EmailChannel(self._config.smtp, subscription.settings["addresses"])
+        if subscription.kind == FILE:
+            return FileChannel(Path(subscription.settings["path"]))
+        if subscription.kind == NODE:
+            if self._nodes is None:
+                raise ChannelUnusable("this process reaches no linked nodes")
+            return self._nodes(subscription)
+        return self._with_secret(subscription)
+
+    def _with_secret(self, subscription: Subscription) -> Channel:
         try:
             kept = self._secrets.live(subscription.domain, [subscription.secret_name])
         except KeyTrouble as error:

@@ -46,7 +46,8 @@ Exit codes:
   2  wrong usage or configuration
   3  no such thing
   4  the database or a remote system cannot be reached
-  5  what was compared differs (rps compare, rps definition what-if)
+  5  what was compared differs (rps compare, rps audit compare,
+     rps definition what-if)
 
 \b
 Environment (all may be left out):
@@ -56,6 +57,7 @@ Environment (all may be left out):
   RPS_ALLOW_NETWORKS      private networks deliveries may go to
   RPS_PUBLIC_URL          where other nodes reach this one
   RPS_API_PROCESSES, RPS_API_THREADS, RPS_DELIVERER_THREADS, RPS_BREAKER_SECONDS
+  RPS_READS_KEPT_DAYS     who looked at what is kept so long        [365]
   RPS_SMTP_URL, RPS_SMTP_FROM, RPS_APPRISE   how people are notified
   RPS_KEY_FILE, RPS_KEY, RPS_KEY_COMMAND   where the keys are  [.rps/keys]
   RPS_VERBOSE             as -v: 1 or 2

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from rps.cli.audit_checks import checkpoints
 from rps.cli.findings import Finding
 from rps.cli.key_checks import keys
 from rps.cli.link_checks import agreements, links
@@ -292,5 +293,6 @@ NODE_CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     links,
     agreements,
     notifications,
+    checkpoints,
 )
 """The names of these functions are how findings are grouped."""

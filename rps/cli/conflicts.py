@@ -38,6 +38,7 @@ def list_conflicts(
     if correlation:
         wanted["correlation_id"] = identifier(correlation)
     with open_session() as session:
+        session.note_read("conflicts", correlation or "all", domain)
         rows = ConflictQuestions(session.application.datastore).found(
             domain, wanted, LATEST
         )
@@ -53,6 +54,7 @@ def list_conflicts(
 def show_conflict(number: int, domain: str, output: str) -> None:
     """Show both sides of a conflict, who wrote them and when."""
     with open_session() as session:
+        session.note_read("conflict", str(number), domain)
         found = session.operations.conflict(domain, number)
         found |= Timelines(session.application).both_sides(domain, found)
     if output == "json":

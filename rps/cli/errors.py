@@ -7,6 +7,8 @@ from eventsourcing.application import AggregateNotFoundError
 from eventsourcing.persistence import PersistenceError, ProgrammingError
 
 from rps.application import Contended
+from rps.application.audit_keys import KeyMissing
+from rps.application.checkpoints import CheckpointRefused, NotCovered
 from rps.application.connections import ConnectorUnknown
 from rps.application.invitation import InvitationRefused
 from rps.application.neighbours import NotANode, PeerUnanswered
@@ -57,6 +59,9 @@ ENDINGS: tuple[tuple[type[Exception], Exit, str], ...] = (
     (NotANode, Exit.USAGE, "{error} is no linked node: rps system invite"),
     (NotFound, Exit.NOT_FOUND, "{error}"),
     (AggregateNotFoundError, Exit.NOT_FOUND, "nothing is known of {error}"),
+    (NotCovered, Exit.NOT_FOUND, "{error}"),
+    (CheckpointRefused, Exit.FAILED, "the log is not what it was: {error}"),
+    (KeyMissing, Exit.FAILED, "{error}"),
     (LaneBusy, Exit.FAILED, "somebody works on {error} now: try again in a moment"),
     (NotOpen, Exit.FAILED, "{error}"),
     (RecordTaken, Exit.FAILED, "{error}"),

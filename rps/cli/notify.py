@@ -27,7 +27,7 @@ from rps.connectors.announcing import Told
 from rps.connectors.signature import Signer
 from rps.connectors.transport import Transport
 from rps.domain.document import REMOTE_NAME
-from rps.domain.subscription import EMAIL, KINDS, TOPICS, WEBHOOK
+from rps.domain.subscription import ABOUT, EMAIL, KINDS, TOPICS, WEBHOOK
 from rps.projections.notice_questions import NOTHING, NoticeQuestions
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def subscriptions(session: Session) -> list[dict[str, Any]]:
             "kind": each.kind,
             "state": each.state,
             "to": _whither(each),
-            "about": ", ".join(each.about) if len(each.about) < len(TOPICS) else ALL,
+            "about": ALL if each.about == list(TOPICS) else ", ".join(each.about),
             "process_event": each.process_event,
             "system": each.system,
             **(standing.get(each.id) or NOTHING),
@@ -92,8 +92,8 @@ def wanted_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--about",
             multiple=True,
-            type=click.Choice(TOPICS),
-            help="What to tell; may be repeated. Without it: everything.",
+            type=click.Choice(ABOUT),
+            help="What to tell; may be repeated. Without it: every notice.",
         ),
         click.option("--to", multiple=True, help="Mail address; may be repeated."),
         click.option("--url", help="Where a webhook goes."),
@@ -300,8 +300,10 @@ def _settings(kind: str, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _whither(subscription: Subscription) -> str:
+    """One of what its kind has."""
     settings = subscription.settings
-    return settings.get("url") or ", ".join(settings.get("addresses", ()))
+    known = (settings.get(name) for name in ("url", "path", "system"))
+    return next(filter(None, known), ", ".join(settings.get("addresses", ())))
 
 
 def subscriptions_of(session: Session) -> list[Subscription]:

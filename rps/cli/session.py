@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import socket
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from psycopg.rows import dict_row
 
 from rps.application import SERVING_ROLE, RemoteProcessSync
 from rps.application.operations import NotFound, Operations
+from rps.application.reads import Reads
 from rps.cli.terminal import Failure
 from rps.config import Config
 from rps.domain.account import Account
@@ -66,6 +68,13 @@ class Session:
         if found is None:
             raise NotFound(f"no account {name} in {domain}")
         return found
+
+    def note_read(self, what: str, about: str, domain: str = "top") -> None:
+        """Record that whoever runs this looks at business content."""
+        place = os.environ.get("SSH_CONNECTION", "").partition(" ")[0]
+        reads = Reads(self.application.datastore)
+        place = place or socket.gethostname()
+        reads.note(domain, self.actor, "command", place, what, about)
 
     def ask(
         self, sql: str, params: Mapping[str, Any] | None = None

@@ -32,6 +32,7 @@ def trace(message: str, domain: str, output: str) -> None:
     times of attempts and waits are the recorded ones.
     """
     with open_session() as session:
+        session.note_read("execution", message, domain)
         found = list(_executions(session, domain, message))
     if not found:
         raise NotFound(f"no message and no change {message} in {domain}")

@@ -4,6 +4,7 @@
                              200 {"receipts": [{"id", "status", ...}]}
     POST {url}/heartbeat     what each of the two knows and whether it takes messages
     POST {url}/settled       {"ids": [...]}: these may be asked after now
+    POST {url}/checkpoint    our log's checkpoint, to be compared and countersigned
     GET  {url}/records/{process_event}/{correlation}       the shared record there
     GET  {url}/attachments/{sha256}    the bytes of a file that was offered to us
     GET  {url}/ping          2xx

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 WEBHOOK, EMAIL, APPRISE = "webhook", "email", "apprise"
 KINDS = (WEBHOOK, EMAIL, APPRISE)
+FILE, NODE = "file", "node"
+WITNESSES = (FILE, NODE)
+"""Kinds that only checkpoints go to, and only the machine's people make."""
+
 TOPICS = (
     "conflict.opened",
     "oscillation",
@@ -23,6 +27,9 @@ TOPICS = (
     "definition.changed",
     "flow.notified",
 )
+CHECKPOINT = "audit.checkpoint"
+ABOUT = (*TOPICS, CHECKPOINT)
+"""What may be subscribed to: notices, and the checkpoints of the log."""
 
 
 class NotSubscribed(Exception):
@@ -37,8 +44,8 @@ class Subscription(Aggregate):
     """States: `active`, `paused` (what happens meanwhile is not told), `removed`.
 
     `settings` are the kind's and hold no secrets: those are kept under `secret_name`.
-    `about` are TOPICS; empty `process_event` and `system` mean any. `since` is when it
-    was last made or resumed: nothing older is told.
+    `about` are of ABOUT; empty `process_event` and `system` mean any. `since` is when
+    it was last made or resumed: nothing older is told.
     """
 
     name: str
@@ -135,7 +142,7 @@ def secret_name(subscription: str) -> str:
 
 
 def _in_order(about: Sequence[str]) -> list[str]:
-    return [topic for topic in TOPICS if topic in about]
+    return [topic for topic in ABOUT if topic in about]
 
 
 @records(Subscription)

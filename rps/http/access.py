@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from functools import wraps
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import g, request
 
+from rps.application.reads import Reads
 from rps.application.tokens import NotAuthenticated, Principal, authenticate
 from rps.http.routes import Policy, PolicyMissing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
-    from flask import Flask
+    from flask import Flask, Response
 
     from rps.application.configuration import Configuration
     from rps.http.parts import Parts
@@ -29,7 +33,7 @@ class RoleMissing(Exception):
 
 
 def install(flask_app: Flask, parts: Parts) -> None:
-    """Guard every route by its policy.
+    """Guard every route by its policy, and record who looks at what.
 
     Raises PolicyMissing where a route has none: what nobody decided about is not
     served.
@@ -40,6 +44,10 @@ def install(flask_app: Flask, parts: Parts) -> None:
         if policy is None:
             raise PolicyMissing(f"{endpoint}: declare @allowed(...) or @public")
         policies[endpoint] = policy
+    reads = Reads(parts.application.datastore)
+    for endpoint, view in list(flask_app.view_functions.items()):
+        if what := getattr(view, "looks_at", ""):
+            flask_app.view_functions[endpoint] = _recorded(view, what, reads)
 
     def guard() -> None:
         policy = policies.get(request.endpoint or "")
@@ -48,6 +56,29 @@ def install(flask_app: Flask, parts: Parts) -> None:
         g.principal = admitted(parts, policy, authorization())
 
     flask_app.before_request(guard)
+
+
+def _recorded(
+    view: Callable[..., Any], what: str, reads: Reads
+) -> Callable[..., Response]:
+    """The view, whose answer goes out once it is recorded who asked for what."""
+
+    @wraps(view)
+    def recorded(**arguments: Any) -> Response:
+        made = cast("Response", view(**arguments))
+        if made.status_code < HTTPStatus.BAD_REQUEST:
+            who, place = principal(), request.remote_addr or ""
+            reads.note(who.domain, who.account, "api", place, what, _about(arguments))
+        return made
+
+    return recorded
+
+
+def _about(arguments: dict[str, Any]) -> str:
+    """What the path names, and the rest of what was asked."""
+    asked = request.query_string.decode("ascii", "replace")
+    named = "/".join(str(each) for each in arguments.values())
+    return f"{named}?{asked}" if asked else named
 
 
 def admitted(parts: Parts, policy: Policy, authorization: str) -> Principal:

@@ -372,22 +372,5 @@ SCHEMAS: dict[str, Json] = {
         version=WHOLE,
         changed_at=MOMENT,
     ),
-    "AuditLine": {
-        "oneOf": [
-            object_of(
-                "position stream version topic at hash event",
-                position=WHOLE,
-                stream=UUID,
-                version=WHOLE,
-                topic=TEXT,
-                at=MOMENT,
-                hash=TEXT,
-                event=ANY_OBJECT,
-            ),
-            object_of(
-                "head", head=object_of("position hash", position=WHOLE, hash=TEXT)
-            ),
-        ]
-    },
 }
 """By name; a route's `answer` names one."""

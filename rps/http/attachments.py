@@ -14,7 +14,7 @@ from rps.http.access import principal
 from rps.http.answers import answer
 from rps.http.file_answers import OCTETS, SHA256, FileRefused, file_answer
 from rps.http.inputs import HeaderRefused
-from rps.http.routes import READERS, allowed, route
+from rps.http.routes import READERS, allowed, looks_at, route
 from rps.projections.attachment_questions import AttachmentQuestions
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Attachments:
         headers=("Range", "If-Range", "If-None-Match"),
     )
     @allowed("ih_process_sync_api", *READERS)
+    @looks_at("attachment")
     def get_attachment(self, digest: str) -> Response:
         domain = principal().domain
         name = self._questions.name_of(domain, digest)

@@ -9,7 +9,7 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 from rps.http.access import principal
 from rps.http.answers import answer, page
 from rps.http.inputs import REASON_MAX, Page, Shape, Text, body, paged
-from rps.http.routes import OPERATORS, READERS, allowed, route
+from rps.http.routes import OPERATORS, READERS, allowed, looks_at, route
 from rps.http.timeline import Timelines
 from rps.projections.conflict_questions import ConflictQuestions
 
@@ -58,6 +58,7 @@ class Conflicts:
         answer="Conflicts",
     )
     @allowed(*READERS)
+    @looks_at("conflicts")
     def list_conflicts(self) -> Response:
         asked, limit, after = paged(Which(), (int,))
         if after is not None:
@@ -72,6 +73,7 @@ class Conflicts:
         answer="Conflict",
     )
     @allowed(*READERS)
+    @looks_at("conflict")
     def get_conflict(self, number: int) -> Response:
         domain = principal().domain
         found = self._operations.conflict(domain, number)

@@ -11,7 +11,7 @@ from rps.http import cursor
 from rps.http.access import principal
 from rps.http.answers import answer, of, page
 from rps.http.inputs import Moment, Page, QueryRefused, Shape, Text, query
-from rps.http.routes import READERS, allowed, route
+from rps.http.routes import READERS, allowed, looks_at, route
 from rps.http.timeline import Timelines, shown
 from rps.projections.correlation_questions import CorrelationQuestions
 from rps.projections.queue_questions import QueueQuestions
@@ -52,6 +52,7 @@ class Correlations:
         answer="Correlations",
     )
     @allowed(*READERS)
+    @looks_at("correlations")
     def list_correlations(self) -> Response:
         asked = query(Search())
         limit = cursor.limit(asked.pop("limit", None))
@@ -72,6 +73,7 @@ class Correlations:
         answer="Correlation",
     )
     @allowed(*READERS)
+    @looks_at("correlation")
     def get_correlation(self, correlation_id: UUID) -> Response:
         last, correlation = self._timelines.as_of(principal().domain, correlation_id)
         lanes = self._queues.open_lanes(correlation_id)
@@ -85,6 +87,7 @@ class Correlations:
         answer="Timeline",
     )
     @allowed(*READERS)
+    @looks_at("timeline")
     def get_timeline(self, correlation_id: UUID) -> Response:
         asked = query(Page())
         limit = cursor.limit(asked.get("limit"))
@@ -105,6 +108,7 @@ class Correlations:
         answer="CorrelationState",
     )
     @allowed(*READERS)
+    @looks_at("correlation state")
     def get_state(self, correlation_id: UUID) -> Response:
         asked = query(Moments())
         if len(asked) > 1:

@@ -12,8 +12,10 @@ from werkzeug.exceptions import NotFound as NoSuchRoute
 
 from rps.application import Contended
 from rps.application.arrivals import MessageRefused
+from rps.application.audit_keys import KeyMissing
 from rps.application.blobs import BlobContradicted, BlobTaken
 from rps.application.capture import SystemUnknown
+from rps.application.checkpoints import CheckpointRefused, NotCovered
 from rps.application.connections import ConnectorUnknown
 from rps.application.dry_run import NotOfDefinition, RecordUnread
 from rps.application.invitation import InvitationRefused
@@ -46,6 +48,7 @@ from rps.http.problems import Problem
 from rps.http.refusals import ChangeIdRepeated, CheckFailed, NotTakenNow
 from rps.keys.envelope import KeyTrouble
 from rps.log.append import ChangeIdReused, ConfigurationMoved, LeaseLost, VersionTaken
+from rps.log.note import NoteUnreadable
 
 if TYPE_CHECKING:
     from rps.http.problems import Table
@@ -340,7 +343,32 @@ def _file_refused(error: FileRefused) -> Problem:
     )
 
 
+def _not_covered(error: NotCovered) -> Problem:
+    title = "No checkpoint covers this yet"
+    detail = f"{error}. POST /v1/audit/checkpoints signs one."
+    return Problem(409, "not-covered", title, detail)
+
+
+def _checkpoint_refused(error: CheckpointRefused) -> Problem:
+    title = "The log is not what it was: nothing is signed"
+    return Problem(409, "checkpoint-refused", title, f"{error}.")
+
+
+def _audit_key_missing(error: KeyMissing) -> Problem:
+    title = "The key that signs checkpoints is gone"
+    return Problem(409, "audit-key-missing", title, f"{error}.")
+
+
+def _note_unreadable(error: NoteUnreadable) -> Problem:
+    title = "The checkpoint cannot be read"
+    return Problem(422, "checkpoint-unreadable", title, f"{error}.")
+
+
 TABLE: Table = {
+    NotCovered: _not_covered,
+    CheckpointRefused: _checkpoint_refused,
+    KeyMissing: _audit_key_missing,
+    NoteUnreadable: _note_unreadable,
     NotFound: _not_found,
     NoSuchRoute: _not_found,
     AggregateNotFoundError: _not_found,

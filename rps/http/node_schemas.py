@@ -74,6 +74,24 @@ SECRET_SCHEMA: Mapping[str, Any] = {
     "required": ["secret"],
     "properties": {"secret": _TEXT},
 }
+CHECKPOINT_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "required": ["checkpoint", "keys", "old", "proof"],
+    "properties": {
+        "checkpoint": {"type": "string", "description": "a signed note"},
+        "keys": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["key", "succession"],
+                "properties": {"key": _TEXT, "succession": _TEXT},
+            },
+        },
+        "old": {"type": "integer", "minimum": 0},
+        "proof": {"type": "array", "maxItems": 64, "items": _TEXT},
+    },
+}
 ACCEPT_SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "required": ["url", "secret"],

@@ -10,6 +10,8 @@ from flask import Response, g, request
 from marshmallow import ValidationError
 
 from rps.application.arrivals import TAKEN, Arrivals, refusal, state_of
+from rps.application.checkpoints import Checkpoints
+from rps.application.neighbour_logs import NeighbourLogs, Shown
 from rps.application.neighbours import Neighbours
 from rps.application.operations import NotFound
 from rps.application.secret_store import SecretStore
@@ -23,6 +25,7 @@ from rps.http.file_answers import OCTETS, file_answer
 from rps.http.inputs import raw_body
 from rps.http.node_schemas import (
     ACCEPT_SCHEMA,
+    CHECKPOINT_SCHEMA,
     KEYS,
     MESSAGES_SCHEMA,
     REQUIRED,
@@ -59,6 +62,8 @@ class Nodes:
         self._arrivals = Arrivals(application)
         self._questions = NodeQuestions(application.recorder.questions)
         self._files = AttachmentQuestions(application.datastore)
+        checkpoints = Checkpoints(application, parts.random_bytes)
+        self._logs = NeighbourLogs(application.datastore, checkpoints)
         self._waiters = BoundedSemaphore(WAITERS_MAX)
 
     @route(
@@ -151,6 +156,19 @@ class Nodes:
         told = (self._parts.operations, self._parts.clock())
         asked = [self._neighbours.ask_now(system, each, *told) for each in ids]
         return answer({"asked": sum(asked)})
+
+    @route(
+        "POST",
+        "/nodes/<uuid:peer>/checkpoint",
+        "A checkpoint of the linked node's log, compared with those it showed before",
+        body=CHECKPOINT_SCHEMA,
+        answer="NodeCheckpoint",
+    )
+    @public
+    def post_node_checkpoint(self, peer: UUID) -> Response:
+        system = self._signed(peer)
+        shown = Shown.of(_posted(("checkpoint", "keys", "old", "proof")))
+        return answer(self._logs.shown(system, shown, self._parts.clock()))
 
     @route(
         "POST",

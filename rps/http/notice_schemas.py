@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rps.domain.subscription import KINDS, TOPICS
+from rps.domain.subscription import ABOUT, KINDS, TOPICS, WITNESSES
 
 Json = dict[str, Any]
 
@@ -21,9 +21,12 @@ _SUBSCRIPTION: Json = {
         "subscription_id": _UUID,
         "name": _TEXT,
         "domain": _TEXT,
-        "kind": {"type": "string", "enum": list(KINDS)},
+        "kind": {"type": "string", "enum": [*KINDS, *WITNESSES]},
         "settings": {"type": "object"},
-        "about": {"type": "array", "items": _TOPIC},
+        "about": {
+            "type": "array",
+            "items": {"type": "string", "enum": list(ABOUT)},
+        },
         "process_event": _TEXT,
         "system": _TEXT,
         "state": {"type": "string", "enum": ["active", "paused"]},

@@ -11,6 +11,7 @@ from marshmallow import Schema
 
 from rps.http import (
     answer_schemas,
+    audit_schemas,
     notice_schemas,
     problem_schemas,
     trial_schemas,
@@ -32,6 +33,7 @@ SCHEMAS = {
     **problem_schemas.SCHEMAS,
     **notice_schemas.SCHEMAS,
     **trial_schemas.SCHEMAS,
+    **audit_schemas.SCHEMAS,
 }
 VERSION = "1.0.0"
 UNDOCUMENTED = {"HEAD", "OPTIONS"}  # Flask adds HEAD to every GET

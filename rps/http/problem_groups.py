@@ -15,7 +15,7 @@ from rps.domain.treatment import RETRY, SKIP
 from rps.http.access import principal
 from rps.http.answers import answer, page
 from rps.http.inputs import Nothing, Page, Reason, Text, body, optional_body, paged
-from rps.http.routes import OPERATORS, READERS, allowed, route
+from rps.http.routes import OPERATORS, READERS, allowed, looks_at, route
 
 if TYPE_CHECKING:
     from flask import Response
@@ -47,6 +47,7 @@ class ProblemGroups:
         answer="ProblemGroups",
     )
     @allowed(*READERS)
+    @looks_at("problems")
     def list_problems(self) -> Response:
         asked, limit, after = paged(Wanted(), (int,))
         if after is not None:
@@ -61,6 +62,7 @@ class ProblemGroups:
         answer="ProblemGroup",
     )
     @allowed(*READERS)
+    @looks_at("problem")
     def get_problem(self, fingerprint: str) -> Response:
         return answer(self._problems.group(principal().domain, fingerprint))
 

@@ -14,7 +14,7 @@ from rps.domain.problem import shown as shown_text
 from rps.http.access import principal
 from rps.http.answers import answer, page
 from rps.http.inputs import REASON_MAX, STATUSES, Page, Reason, Shape, Text, body, paged
-from rps.http.routes import OPERATORS, READERS, allowed, route
+from rps.http.routes import OPERATORS, READERS, allowed, looks_at, route
 from rps.log.append import LeaseLost, VersionTaken
 from rps.projections.attachment_questions import AttachmentQuestions
 from rps.projections.inquiry_questions import InquiryQuestions
@@ -86,6 +86,7 @@ class Queues:
         answer="InboundEntries",
     )
     @allowed(*READERS)
+    @looks_at("inbound queue")
     def list_inbound(self) -> Response:
         asked, limit, after = paged(Entries(), (int,))
         rows = self._questions.inbound(
@@ -107,6 +108,7 @@ class Queues:
         answer="OutboundEntries",
     )
     @allowed(*READERS)
+    @looks_at("outbound queue")
     def list_outbound(self) -> Response:
         asked, limit, after = paged(Entries(), (int, int))
         domain = principal().domain

@@ -78,6 +78,16 @@ def allowed(*roles: str, fresh: bool = True) -> Callable[[View], View]:
     return declare
 
 
+def looks_at(what: str) -> Callable[[View], View]:
+    """Declare that the route shows business content: who took it is recorded."""
+
+    def declare(view: View) -> View:
+        view.looks_at = what  # type: ignore[attr-defined]
+        return view
+
+    return declare
+
+
 def public(view: View) -> View:
     """Declare that everybody may take the route."""
     view.policy = Policy(None)  # type: ignore[attr-defined]

@@ -13,7 +13,7 @@ from rps.application.subscriptions import Subscriptions
 from rps.config import MAIL_ADDRESS
 from rps.connectors.announcing import ChannelUnusable
 from rps.domain.document import REMOTE_NAME
-from rps.domain.subscription import APPRISE, EMAIL, KINDS, TOPICS, WEBHOOK
+from rps.domain.subscription import ABOUT, APPRISE, EMAIL, KINDS, WEBHOOK
 from rps.http.access import principal
 from rps.http.answers import answer, of
 from rps.http.inputs import (
@@ -55,9 +55,9 @@ class Subscribing(Shape):
     kind = fields.String(required=True, validate=validate.OneOf(KINDS))
     settings = fields.Nested(SubscriptionSettings, load_default=dict)
     about = fields.List(
-        fields.String(validate=validate.OneOf(TOPICS)),
+        fields.String(validate=validate.OneOf(ABOUT)),
         required=True,
-        validate=validate.Length(1, len(TOPICS)),
+        validate=validate.Length(1, len(ABOUT)),
     )
     process_event = Text(80, least=0, load_default="")
     system = Text(120, least=0, load_default="")

@@ -19,7 +19,7 @@ from rps.http.change_schema import checked
 from rps.http.definitions import LIMITS, document_of
 from rps.http.inputs import Flag, Moment, Shape, Text, decoded
 from rps.http.queues import SEQUENCE
-from rps.http.routes import OPERATORS, READERS, allowed, route
+from rps.http.routes import OPERATORS, READERS, allowed, looks_at, route
 from rps.http.trial_schemas import DRY_RUN_BODY, WHAT_IF_BODY
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ class Trials:
         answer="MessageExecution",
     )
     @allowed(*READERS)
+    @looks_at("message execution")
     def get_message_execution(self, message_id: UUID) -> Response:
         return answer(self._traces.message(principal().domain, message_id))
 
@@ -103,6 +104,7 @@ class Trials:
         answer="ChangeExecution",
     )
     @allowed(*READERS)
+    @looks_at("change execution")
     def get_change_execution(self, correlation_id: UUID, sequence: int) -> Response:
         domain = principal().domain
         return answer(self._traces.change(domain, correlation_id, sequence))
@@ -115,6 +117,7 @@ class Trials:
         answer="DryRun",
     )
     @allowed(*OPERATORS)
+    @looks_at("dry run")
     def post_dry_run(self, process_event: str) -> Response:
         asked = DryRunOf().load(decoded(LIMITS))
         which, now = self._tried(process_event, asked), self._clock()
@@ -132,6 +135,7 @@ class Trials:
         answer="WhatIf",
     )
     @allowed(*OPERATORS)
+    @looks_at("what-if")
     def post_what_if(self, process_event: str) -> Response:
         asked = WhatIfOf().load(decoded(LIMITS))
         which = self._tried(process_event, asked)

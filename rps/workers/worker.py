@@ -13,13 +13,14 @@ import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from rps.application import RemoteProcessSync
 from rps.application.actions import call
 from rps.application.channels import Channels
 from rps.application.connections import Connections
+from rps.application.node_channel import NodeChannels
 from rps.application.secret_store import SecretStore
 from rps.connectors.transport import Transport
 from rps.garbage import seldom_collected
@@ -201,7 +202,8 @@ def _poller(means: _Means) -> tuple[Works, Heartbeat | None]:
 
 
 def _sweeper(means: _Means) -> tuple[Works, Heartbeat | None]:
-    return Sweeper(means.application, clock), None
+    kept = timedelta(days=means.config.reads_kept_days)
+    return Sweeper(means.application, clock, kept), None
 
 
 def _herald(means: _Means) -> tuple[Works, Heartbeat | None]:
@@ -210,7 +212,8 @@ def _herald(means: _Means) -> tuple[Works, Heartbeat | None]:
 
 def _notifier(means: _Means) -> tuple[Works, Heartbeat | None]:
     secrets = SecretStore(means.application, os.urandom)
-    channels = Channels(means.config, means.transport, secrets)
+    nodes = NodeChannels(means.application, means.transport, secrets, clock)
+    channels = Channels(means.config, means.transport, secrets, nodes.channel)
     notifier = Notifier(
         *(means.application, channels.channel, clock, random.random),
         means.config.public_url,

@@ -96,6 +96,10 @@ MAY: dict[str, set[str]] = {
     "POST /v1/subscriptions/{name}/test": OPERATE,
     "GET /v1/notices": READ,
     "GET /v1/audit": AUDIT,
+    "GET /v1/audit/checkpoints": AUDIT,
+    "POST /v1/audit/checkpoints": AUDIT,
+    "GET /v1/audit/proofs/{message}": AUDIT,
+    "GET /v1/audit/reads": AUDIT,
 }
 SIGNED = {
     "POST /v1/nodes/{peer}/messages",
@@ -104,6 +108,7 @@ SIGNED = {
     "GET /v1/nodes/{peer}/ping",
     "POST /v1/nodes/{peer}/heartbeat",
     "POST /v1/nodes/{peer}/settled",
+    "POST /v1/nodes/{peer}/checkpoint",
     "POST /v1/nodes/{peer}/secret",
     "POST /v1/nodes/{peer}/accept",
     "POST /v1/hooks/{system}",

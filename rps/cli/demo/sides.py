@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from rps.cli.audit import verified_log
+from rps.cli.audit_verify import verified_log
 from rps.cli.demo.stage import COLUMNS
 from rps.cli.demo.waiting import wait_until
 from rps.cli.terminal import Failure
