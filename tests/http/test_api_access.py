@@ -47,6 +47,7 @@ MAY: dict[str, set[str]] = {
     "POST /v1/systems/{name}/disable": OPERATE,
     "POST /v1/systems/{name}/pause": OPERATE,
     "POST /v1/systems/{name}/resume": OPERATE,
+    "POST /v1/systems/{name}/trust": CONFIGURE,
     "GET /v1/accounts": AUDIT,
     "GET /v1/accounts/{name}": AUDIT,
     "PUT /v1/accounts/{name}": ADMIN,

@@ -64,6 +64,7 @@ class Described:
             "path": "top",
             "correlation_id": str(shared),
             "message_id": message,
+            "message": message,
             "change_id": "DESCRIBED-1",
             "member": "globex",
             "sequence": "1",
