@@ -15,6 +15,8 @@ from rps.http.attachments import Attachments
 from rps.http.audit import Audit
 from rps.http.changes import Changes
 from rps.http.conflicts import Conflicts
+from rps.http.console.app import create_console
+from rps.http.console.front import Front
 from rps.http.correlations import Correlations
 from rps.http.definitions import Definitions
 from rps.http.door import BODY_BYTES_MAX, SECURED, Door, raise_again
@@ -81,7 +83,10 @@ def create_app(parts: Parts) -> Flask:
     flask_app.before_request(lambda: _refuse_query(flask_app))
     problems.install(flask_app, TABLE)
     document.document = openapi.describe(flask_app)
-    door = Door(flask_app.wsgi_app, parts, changes, observability.counted)
+    console = create_console(parts)
+    observability.count(console)
+    front = Front(flask_app.wsgi_app, console)
+    door = Door(front, parts, changes, observability.counted)
     flask_app.wsgi_app = door  # type: ignore[method-assign]  # as Flask suggests
     return flask_app
 

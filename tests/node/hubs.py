@@ -22,6 +22,7 @@ from rps.application.channels import Channels
 from rps.application.neighbours import Invitation, Neighbours
 from rps.application.operations import Operations
 from rps.application.secret_store import SecretStore
+from rps.application.vouching import Vouching
 from rps.config import Config
 from rps.connectors.streaming import Opened
 from rps.connectors.transport import Answer, Headers, NoAnswer, NotSent
@@ -248,6 +249,7 @@ class Hub:
             Parts(
                 *(self.application, self.operations, self.connect),
                 channels=Channels(Config.from_environ({}), self.wire, secrets),
+                vouching=Vouching(secrets, self.wire),
                 pause=self._pause,
             )
         )
