@@ -5,7 +5,6 @@ from __future__ import annotations
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
 
-from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from psycopg.rows import tuple_row
 
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from argon2 import PasswordHasher
     from eventsourcing.postgres import PostgresDatastore
 
     from rps.domain.account import Account
@@ -21,13 +21,6 @@ CHARACTERS_MIN, CHARACTERS_MAX = 12, 256
 GUESSES_MIN = 10**8
 """zxcvbn's third of four steps: nothing that anybody would try early."""
 _JUDGED_CHARACTERS = 72  # zxcvbn takes no more
-
-NOBODYS = (
-    "$argon2id$v=19$m=65536,t=3,p=4$bHCWKCp7FF5zJ/K0jjpV0w$n"
-    "HihWhdRDl0E91InwaHMcvNoWgvbp2NpqCsK60FUjn4"
-)
-"""Of a text that nobody kept: looked at where there is no password, so that it takes as
-long. Made with the library's defaults."""
 
 AT_ONCE = 4
 """Each takes 64 MiB and both cores for some 50 ms: others wait their turn."""
@@ -68,9 +61,11 @@ def check(password: str, *about: str) -> None:
 class Passwords:
     """The table of hashes. One for a process."""
 
-    def __init__(self, datastore: PostgresDatastore) -> None:
+    def __init__(self, datastore: PostgresDatastore, hasher: PasswordHasher) -> None:
         self._datastore = datastore
-        self._hasher = PasswordHasher()
+        self._hasher = hasher
+        # Looked at where there is no password, so that it takes as long.
+        self._nobodys = hasher.hash("of nobody's")
         self._turn = BoundedSemaphore(AT_ONCE)
 
     def exists(self, account_id: UUID) -> bool:
@@ -79,7 +74,7 @@ class Passwords:
     def fits(self, account_id: UUID, password: str) -> bool:
         """Whether it is the account's; takes as long where there is no such account."""
         rows = self._run(HASH, account_id)
-        kept = rows[0][0] if rows else NOBODYS
+        kept = rows[0][0] if rows else self._nobodys
         with self._turn:
             try:
                 self._hasher.verify(kept, password[: CHARACTERS_MAX + 1])

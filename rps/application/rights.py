@@ -50,7 +50,8 @@ def places(account: Account, configuration: Configuration) -> list[Place]:
 def addressed(written: str) -> tuple[str, str]:
     """Domain and name of the account that a person writes as `top/acme/ada`, or as
     `ada` alone where it is of the top domain."""
-    domain, _, name = written.strip()[:ADDRESS_CHARACTERS].rpartition("/")
+    kept = written.replace("\0", "�").strip()[:ADDRESS_CHARACTERS]
+    domain, _, name = kept.rpartition("/")
     return domain or TOP, name
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from rps.application import passwords
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
     from typing import Any
+
+    from argon2 import PasswordHasher
 
     from rps.application import RemoteProcessSync
     from rps.application.sessions import Came, Session
@@ -40,13 +43,16 @@ class Opened(NamedTuple):
 
 class SignIn:
     def __init__(
-        self, application: RemoteProcessSync, random_bytes: Callable[[int], bytes]
+        self,
+        application: RemoteProcessSync,
+        random_bytes: Callable[[int], bytes],
+        hasher: PasswordHasher,
     ) -> None:
         datastore = application.datastore
         self._application = application
         self._attempts = Attempts(datastore)
         self._records = SignInRecords(datastore)
-        self.passwords = Passwords(datastore)
+        self.passwords = Passwords(datastore, hasher)
         self.sessions = Sessions(datastore, random_bytes)
 
     # --- coming in ------------------------------------------------------------------
@@ -157,12 +163,6 @@ class SignIn:
             self._tell("ended", account.domain, account.name, came, now)
         return ended
 
-    def forget(self, now: datetime) -> None:
-        """Remove what has ended and what was kept long enough."""
-        self.sessions.forget(now)
-        self._attempts.forget(now)
-        self._records.forget(now)
-
     # --------------------------------------------------------------------------------
 
     def _with_password(
@@ -226,3 +226,10 @@ class SignIn:
             came.source,
             f" why={why}" if why else "",
         )
+
+
+def forget(application: RemoteProcessSync, now: datetime) -> None:
+    """Remove what has ended and what was kept long enough."""
+    Sessions(application.datastore, os.urandom).forget(now)
+    Attempts(application.datastore).forget(now)
+    SignInRecords(application.datastore).forget(now)

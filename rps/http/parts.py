@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from argon2 import PasswordHasher
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -37,6 +39,7 @@ class Parts:
     vouching: Vouching = field(kw_only=True)
     public_url: str = ""
     proxies: int = 0
+    hasher: PasswordHasher = field(default_factory=PasswordHasher)
     clock: Callable[[], datetime] = _utc_now
     random_bytes: Callable[[int], bytes] = os.urandom
     pause: Callable[[float], None] = time.sleep

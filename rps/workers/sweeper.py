@@ -1,5 +1,5 @@
 """The sweeper: carries out started replays, lane by lane, and treatments of problems,
-entry by entry, where others may help; takes files away that were kept long enough."""
+entry by entry, where others may help; takes away what was kept long enough."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from psycopg.rows import tuple_row
 from rps.application.operations import LaneBusy, Operations
 from rps.application.problems import Treatments
 from rps.application.retention import Retention
+from rps.application.sign_in import forget as forget_sign_ins
 from rps.domain.replay import Replay
 from rps.log.append import LeaseLost
 from rps.projections.inquiry_questions import InquiryQuestions
@@ -62,13 +63,14 @@ class Sweeper:
 
     def _taken_away(self) -> int:
         """Files removed; the next look is soon where there may be more. What flows
-        found long ago goes with them."""
+        found long ago goes with them, and sessions that have ended."""
         now = self._clock()
         if now < self._retention_at:
             return 0
         removed = self._retention.work(now)
         if not removed:
             self._inquiries.forget()
+            forget_sign_ins(self._application, now)
             self._retention_at = now + RETENTION_EVERY
         return removed
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import orjson
+from people import HASHER
 
 from rps.application import RemoteProcessSync
 from rps.application.channels import Channels
@@ -121,6 +122,7 @@ class Node:
                 self._connector,
                 channels=self.channels(),
                 vouching=Vouching(secrets, self.transport),
+                hasher=HASHER,
                 clock=lambda: self.now,
                 pause=self._pause,
                 **parts,

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from argon2 import PasswordHasher
 from psycopg.rows import tuple_row
 
 from rps.application import RemoteProcessSync
@@ -250,6 +251,7 @@ class Hub:
                 *(self.application, self.operations, self.connect),
                 channels=Channels(Config.from_environ({}), self.wire, secrets),
                 vouching=Vouching(secrets, self.wire),
+                hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1),
                 pause=self._pause,
             )
         )

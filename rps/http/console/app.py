@@ -14,6 +14,7 @@ from rps.http.console.entrance import Entrance
 from rps.http.console.overview import Overview
 from rps.http.console.own_account import OwnAccount
 from rps.http.console.visit import let_in
+from rps.http.inputs import refuse_nul
 from rps.http.routes import register, route
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def create_console(parts: Parts) -> Flask:
     console.jinja_env.filters["moment"] = _moment
     console.jinja_env.globals["form_token"] = pages.form_token
     console.jinja_env.trim_blocks = True
-    sign_in = SignIn(parts.application, parts.random_bytes)
+    sign_in = SignIn(parts.application, parts.random_bytes, parts.hasher)
     resources = {
         "entrance": Entrance(parts, sign_in),
         "overview": Overview(parts),
@@ -55,6 +56,7 @@ def create_console(parts: Parts) -> Flask:
     }
     for name, resource in resources.items():
         register(console, name, resource, prefix="")
+    console.before_request(refuse_nul)
     visit.install(console, parts, sign_in)
     console.after_request(pages.secured)
     problems.install(console, pages.ERRORS, pages.error_page)

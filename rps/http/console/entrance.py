@@ -106,7 +106,7 @@ class Entrance:
         written = request.form.get("account", "")[:ADDRESS_CHARACTERS]
         try:
             opened = self._sign_in.by_password(
-                written, _password(), found.came, found.now
+                _whole(written), _password(), found.came, found.now
             )
         except SignInRefused:
             return self._sign_in_page(403, WRONG, written)
@@ -286,6 +286,12 @@ def _asking(way: Way, state: str, key: str) -> Asking:
         verifier=derived(key, f"verifier {state}"),
         fresh=way.confirms,
     )
+
+
+def _whole(written: str) -> str:
+    """Of the domain whose sign-in page it is, where the name says none."""
+    domain = request.form.get("domain", "")[:ADDRESS_CHARACTERS]
+    return f"{domain}/{written}" if domain and "/" not in written else written
 
 
 def _password() -> str:

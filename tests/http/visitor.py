@@ -41,7 +41,7 @@ class Page:
         return dict(self.forms[action])
 
 
-class Browser:
+class Visitor:
     """`at` is what is in its address bar; `source` where its requests come from."""
 
     def __init__(self, app: Any, at: str = LOCAL, source: str = "127.0.0.1") -> None:
