@@ -67,6 +67,8 @@ class IdentityProvider:
     def __init__(self, url: str, strict: Strict) -> None:
         self.url = url
         self._strict = strict
+        self.known: dict[str, dict[str, Any]] = {}
+        self.tells_when = True
 
     @property
     def asked(self) -> list[dict[str, str]]:
@@ -85,20 +87,18 @@ class IdentityProvider:
 
     def sign_in(self, way: str, subject: str) -> str:
         """Where a person who was sent there is sent back to."""
-        if "max_age" in way:
-            claims = {"auth_time": int(time.time())}
-            self.employ(subject, **{**self.known.get(subject, {}), **claims})
+        if "max_age" in way and self.tells_when:
+            now = {"auth_time": int(time.time())}
+            self.employ(subject, **{**self.known.get(subject, {}), **now})
         said = HTTP.request(
             "POST", way, fields={"sub": subject}, redirect=False, encode_multipart=False
         )
         assert said.status == 302, said.data
         return str(said.headers["Location"])
 
-    known: dict[str, dict[str, Any]] = {}  # noqa: RUF012 - a person's claims
-
     def knows(self, subject: str, **claims: Any) -> None:
         """Employ, and remember the claims for another sign-in."""
-        self.known = {**self.known, subject: claims}
+        self.known[subject] = claims
         self.employ(subject, **claims)
 
 

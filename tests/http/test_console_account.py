@@ -78,7 +78,7 @@ def test_what_matters_takes_a_proof_of_the_last_minutes(
     assert [what for what, *_ in facts(people)] == ["signed_in", "failed", "confirmed"]
 
 
-def test_proving_it_is_throttled_like_signing_in(people: Node, ada: Visitor) -> None:
+def test_proving_it_is_throttled_like_signing_in(ada: Visitor) -> None:
     page = ada.get("/confirm?back=/account")
     statuses = [ada.submit(page, "/confirm", password="wrong").status for _ in range(8)]
     assert statuses == [403] * 6 + [429] * 2
@@ -202,7 +202,7 @@ def test_a_token_of_ones_own_opens_the_api_until_it_is_revoked(
     assert ada.submit(page, "/account/tokens", days="7").status == 201
 
 
-@pytest.mark.parametrize("days", ["", "0", "366", "-1", "7.5", "x", "9" * 400, "٧"])
+@pytest.mark.parametrize("days", ["", "0", "366", "-1", "7.5", "x", "9" * 99, "\u0667"])
 def test_a_token_lives_for_some_days(people: Node, ada: Visitor, days: str) -> None:
     said = ada.submit(ada.get("/account"), "/account/tokens", days=days)
     assert said.status == 422

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 import time
+from base64 import urlsafe_b64encode
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -370,6 +372,17 @@ def signed(key: Any = SIGNING, alg: str = "RS256", **claims: Any) -> str:
     return jwt.encode({"alg": alg, "kid": "1"}, told, key, algorithms=[alg])
 
 
+def confused() -> str:
+    """Signed with the public key, as if that were a secret both have."""
+    head, body = (
+        urlsafe_b64encode(orjson.dumps(each)).decode().rstrip("=")
+        for each in ({"alg": "HS256", "kid": "1"}, GOOD)
+    )
+    key = SIGNING.as_pem(private=False)
+    seal = hmac.digest(key, f"{head}.{body}".encode(), "sha256")
+    return f"{head}.{body}.{urlsafe_b64encode(seal).decode().rstrip('=')}"
+
+
 def test_a_good_token_holds() -> None:
     assert claims_of(Said(signed()))["sub"] == "ada"
 
@@ -396,7 +409,7 @@ def test_a_good_token_holds() -> None:
         signed(at_hash="x"),
         signed(ANOTHER),
         signed(OctKey.import_key("secret" * 8), "HS256"),
-        signed(OctKey.import_key(SIGNING.as_pem(private=False)), "HS256"),
+        confused(),
         signed()[:-8] + "AAAAAAAA",
         ".".join((*signed().split(".")[:2], "")),
         "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZGEifQ.",

@@ -259,7 +259,7 @@ def test_a_role_that_is_taken_away_is_gone_with_the_next_page(
 # --- cookies and tokens -------------------------------------------------------------
 
 
-def test_the_api_takes_no_cookie(people: Node, ada: Visitor) -> None:
+def test_the_api_takes_no_cookie(ada: Visitor) -> None:
     for path in ("/v1/systems", "/v1/accounts/operator", "/v1/changes/c1"):
         assert ada.get(path).status == 401
     form = {"token": derived(str(ada.cookie()), "form")}

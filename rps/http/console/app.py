@@ -61,7 +61,7 @@ def create_console(parts: Parts) -> Flask:
     console.after_request(pages.secured)
     problems.install(console, pages.ERRORS, pages.error_page)
     if parts.proxies:
-        # Only the address that the last of our own proxies saw.
+        # The address that the outermost of our own proxies saw.
         fixed = ProxyFix(console.wsgi_app, x_for=parts.proxies, x_proto=0, x_host=0)
         console.wsgi_app = fixed  # type: ignore[method-assign]  # as Flask suggests
     return console

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rps.http.console.visit import HOME
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -17,16 +19,18 @@ class Front:
     def __init__(self, api: WSGIApplication, console: Flask) -> None:
         self._api = api
         self._console = console
-        self._begin = {_first(rule.rule) for rule in console.url_map.iter_rules()}
+        rules = [rule.rule for rule in console.url_map.iter_rules()]
+        self._begin = {_first(rule) for rule in rules if rule != HOME}
 
     def __call__(
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        if _first(environ["PATH_INFO"]) in self._begin:
+        path = environ["PATH_INFO"]
+        if path == HOME or _first(path) in self._begin:
             return self._console(environ, start_response)
         return self._api(environ, start_response)
 
 
 def _first(path: str) -> str:
-    """The path up to its second slash; "" of the path "/"."""
+    """Of the path, what stands between its first two slashes."""
     return path.removeprefix("/").partition("/")[0]
