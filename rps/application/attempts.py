@@ -68,7 +68,9 @@ class Attempts:
 
     def take(self, domain: str, name: str, source: str, now: datetime) -> None:
         """Count one; raises HeldBack, and then counts nothing."""
-        limits = self._limits(domain, name, source, now)
+        of_source = _key("source", source)
+        own = self._own_key(domain, name, source, now)
+        limits = {own: FREE_OF_ACCOUNT, of_source: FREE_OF_SOURCE}
         asked = {"now": now, "forgotten": now - FORGOTTEN_AFTER}
         with self._datastore.get_connection() as conn, conn.transaction():
             cursor = conn.cursor(row_factory=tuple_row, binary=True)
@@ -83,36 +85,30 @@ class Attempts:
             # Which also undoes what was counted for the other key.
             raise HeldBack(max(1, round((until - now).total_seconds())))
 
-    def passed(self, domain: str, name: str, source: str) -> None:
-        """The last one that was taken was the person: it does not count."""
+    def passed(self, domain: str, name: str, source: str, now: datetime) -> None:
+        """The last one that was taken was the person: it does not count, nor do those
+        before it on the same account; what others tried on it does."""
+        own = self._own_key(domain, name, source, now)
         of_source = {"key": _key("source", source), "free": FREE_OF_SOURCE}
         with self._datastore.get_connection() as conn, conn.transaction():
-            for key in (
-                _key("account", domain, name),
-                _key("pair", domain, name, source),
-            ):
-                conn.execute(PASSED, {"key": key}, binary=True)
+            conn.execute(PASSED, {"key": own}, binary=True)
             conn.execute(UNCOUNTED, of_source, binary=True)
 
     def forget(self, now: datetime) -> None:
         with self._datastore.get_connection() as conn:
             conn.execute(FORGET, {"forgotten": now - FORGOTTEN_AFTER}, binary=True)
 
-    def _limits(
-        self, domain: str, name: str, source: str, now: datetime
-    ) -> dict[bytes, int]:
-        """What counts, with how many attempts are free."""
+    def _own_key(self, domain: str, name: str, source: str, now: datetime) -> bytes:
+        """Under which the account's attempts are counted: those from a source that it
+        came in from by themselves."""
         asked: dict[str, Any] = {"domain": domain, "name": name, "source": source}
         with self._datastore.get_connection() as conn:
             cursor = conn.cursor(row_factory=tuple_row, binary=True)
             cursor.execute(IS_KNOWN, {**asked, "since": now - KNOWN_FOR})
             row = cursor.fetchone()
-        own = "pair" if row and row[0] else "account"
-        names = (domain, name, source) if own == "pair" else (domain, name)
-        return {
-            _key(own, *names): FREE_OF_ACCOUNT,
-            _key("source", source): FREE_OF_SOURCE,
-        }
+        if row and row[0]:
+            return _key("account", domain, name, source)
+        return _key("account", domain, name)
 
 
 def _key(*parts: str) -> bytes:

@@ -180,7 +180,7 @@ class SignIn:
         if account is None or not fits:
             self._tell("failed", *told, came, now)
             raise SignInRefused
-        self._attempts.passed(domain, name, came.source)
+        self._attempts.passed(domain, name, came.source, now)
         return account
 
     def _vouched_for(

@@ -114,7 +114,9 @@ class OpenIdProvider:
             raise ProviderFailed("it gave no ID token: is 'openid' among the scopes?")
         access = token.get("access_token")
         claims = self._verified(id_token, str(access or ""), asking, now)
-        if asking.fresh and now - claims["auth_time"] > FRESH_SECONDS:
+        if asking.fresh and not (
+            -LEEWAY_SECONDS <= now - claims["auth_time"] <= FRESH_SECONDS
+        ):
             raise ProviderFailed("the person did not prove themselves again there")
         return {**self._more(str(access or ""), claims["sub"]), **claims}
 
@@ -244,7 +246,8 @@ def _holding(complaint: str) -> Iterator[None]:
     try:
         yield
     except oauth.JoseError as error:
-        raise ProviderFailed(f"{complaint}: {error}"[:300]) from None
+        said = "".join(each for each in str(error) if each.isprintable())
+        raise ProviderFailed(f"{complaint}: {said}"[:300]) from None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ProviderFailed(f"{complaint}: {type(error).__name__}") from None
 
