@@ -90,7 +90,7 @@ def test_an_unknown_name_takes_as_long_as_a_known_one(people: Node) -> None:
         return time.perf_counter() - started
 
     known, unknown = (
-        min(seconds(name) for _ in range(3)) for name in ("operator", "nobody-at-all")
+        min(seconds(name) for _ in range(7)) for name in ("operator", "nobody-at-all")
     )
     assert unknown > known / 2
 
@@ -205,10 +205,10 @@ def test_the_database_holds_nothing_that_opens_a_session(
         for table in ("sessions", "sign_ins", "passwords", "sign_in_attempts"):
             rows = connection.execute(f"SELECT * FROM {table}").fetchall()
             assert rows
-            assert key not in str(rows)
-            assert key.encode() not in b"".join(
-                bytes(each) for row in rows for each in row if isinstance(each, bytes)
+            kept = str(rows).encode() + b"".join(
+                each for row in rows for each in row if isinstance(each, bytes)
             )
+            assert not [place for place in (0, 27) if key[place:][:16].encode() in kept]
             assert PASSWORD not in str(rows)
         states = connection.execute("SELECT state FROM rps_events").fetchall()
     assert not [state for (state,) in states if PASSWORD.encode() in bytes(state)]
