@@ -67,7 +67,8 @@ def set_provider(
         secret = secret_file.read().strip() if secret_file else ""
         _keep(session, domain, name, secret)
         _change(session, domain, wanted)
-        where = session.config.public_url.rstrip("/") or "https://…"
+        local = f"http://localhost:{session.config.port}"
+        where = session.config.public_url.rstrip("/") or local
     say(f"{domain}/{name} is set; register {where}{BACK} there as redirect URI")
     say(f"then: rps provider check {name}, rps account link NAME --provider {name} …")
 
