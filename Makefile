@@ -6,14 +6,14 @@ RUN_STAMP := .venv/.installed
 DEV_STAMP := .venv/.installed-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint bench lock clean
+.PHONY: demo test lint browser bench lock clean
 .DELETE_ON_ERROR:
 
 # The whole product on one machine: rps demo --help tells what DEMO may hold.
 demo: $(RUN_STAMP)
 	@$(BIN)/rps demo $(DEMO)
 
-test: lint
+test: lint browser
 	$(BIN)/pytest -n 2 $(TESTS)
 
 lint: $(DEV_STAMP)
@@ -21,6 +21,18 @@ lint: $(DEV_STAMP)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The tests of the pages look at them in Chromium: as root on Debian it is installed.
+browser:
+	@for each in chromium chromium-browser google-chrome; do \
+	    if command -v $$each >/dev/null; then exit 0; fi; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "installing Chromium, which the tests of the pages need (once)" >&2; \
+	    apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive \
+	        apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else \
+	    echo "the tests of the pages need Chromium: install it" \
+	    "(Debian: apt-get install chromium) and run make again" >&2; exit 1; fi
 
 # Takes about ten minutes; bench/README.md tells what BENCH may hold. For example:
 # make bench BENCH="--peers DIR --reps 3"

@@ -70,11 +70,11 @@ class Config:
     """`database_url` empty means: run the embedded PostgreSQL under `data_dir`.
 
     `allow_networks` lists private networks that deliveries may go to; without it only
-    public addresses over https are reached. `public_url` is where other nodes reach
-    this one's API, "" where nobody said. `smtp` None: no mail is sent;
-    `apprise_services` are the schemes that subscriptions may use. `reads_kept_days`:
-    for how long it is kept who looked at what. Of `key`, `key_file` and `key_command`
-    one says where the keys are; none: in `data_dir`.
+    public addresses over https are reached. `public_url` is where other nodes and
+    people reach this one, "" where nobody said, through as many `proxies`. `smtp` None:
+    no mail is sent; `apprise_services` are the schemes that subscriptions may use.
+    `reads_kept_days`: for how long it is kept who looked at what. Of `key`, `key_file`
+    and `key_command` one says where the keys are; none: in `data_dir`.
     """
 
     database_url: str
@@ -83,6 +83,7 @@ class Config:
     port: int
     allow_networks: tuple[Network, ...]
     public_url: str
+    proxies: int
     api_processes: int
     api_threads: int
     deliverer_threads: int
@@ -126,6 +127,7 @@ class Config:
             port=number("RPS_PORT", 8080, 1, 65535),
             allow_networks=networks(),
             public_url=env.get("RPS_PUBLIC_URL", ""),
+            proxies=number("RPS_PROXIES", 0, 0, 9),
             api_processes=number("RPS_API_PROCESSES", 2, 1, 64),
             api_threads=number("RPS_API_THREADS", 32, 1, 256),
             deliverer_threads=number("RPS_DELIVERER_THREADS", 64, 1, 256),

@@ -15,6 +15,7 @@ from rps.application.connections import Connections
 from rps.application.node_channel import NodeChannels
 from rps.application.operations import Operations
 from rps.application.secret_store import SecretStore
+from rps.application.vouching import Vouching
 from rps.connectors.transport import Transport
 from rps.http import create_app
 from rps.http.parts import Parts
@@ -121,6 +122,9 @@ def application_parts(config: Config, database_url: str) -> Flask:
             operations=Operations(application, lanes),
             connectors=connections.connect,
             channels=Channels(config, transport, secrets, nodes.channel),
+            vouching=Vouching(secrets, transport),
+            public_url=config.public_url,
+            proxies=config.proxies,
         )
     )
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from rps.application.configuration import Configuration
 
+TOKEN_BYTES = 38
+
 _SHAPE = re.compile(r"rps_([A-Za-z0-9-]{8})_([A-Za-z0-9_-]{43})_([0-9a-f]{8})\Z")
 
 
@@ -35,7 +37,7 @@ class Principal:
 
 
 def mint(random_bytes: bytes) -> tuple[str, str, str]:
-    """(token, token id, SHA-256) from 38 random bytes."""
+    """(token, token id, SHA-256) from TOKEN_BYTES random bytes."""
     token_id = random_bytes[:4].hex()
     secret = urlsafe_b64encode(random_bytes[6:38]).decode().rstrip("=")
     text = f"rps_{token_id}_{secret}"

@@ -33,6 +33,8 @@ COMMANDS = {
     "connector": "rps.cli.connectors:connector",
     "keys": "rps.cli.keys:keys",
     "token": "rps.cli.tokens:token",
+    "account": "rps.cli.accounts:account",
+    "provider": "rps.cli.providers:provider",
 }
 """Imported when asked for: a worker starts without Flask, gunicorn and rich."""
 
@@ -55,7 +57,8 @@ Environment (all may be left out):
   RPS_DATA_DIR            where the embedded PostgreSQL lives      [.rps]
   RPS_HOST, RPS_PORT      where the API listens         [127.0.0.1, 8080]
   RPS_ALLOW_NETWORKS      private networks deliveries may go to
-  RPS_PUBLIC_URL          where other nodes reach this one
+  RPS_PUBLIC_URL          where people and other nodes reach this one
+  RPS_PROXIES             how many proxies of yours are before it         [0]
   RPS_API_PROCESSES, RPS_API_THREADS, RPS_DELIVERER_THREADS, RPS_BREAKER_SECONDS
   RPS_READS_KEPT_DAYS     who looked at what is kept so long        [365]
   RPS_SMTP_URL, RPS_SMTP_FROM, RPS_APPRISE   how people are notified

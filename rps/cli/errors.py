@@ -20,10 +20,12 @@ from rps.application.operations import (
     ReplayTooLarge,
     ValueRefused,
 )
+from rps.application.passwords import PasswordRefused
 from rps.application.subscriptions import SecretMissing
 from rps.cli.terminal import Exit, Failure
 from rps.config import ConfigurationError
 from rps.connectors.announcing import ChannelUnusable
+from rps.connectors.openid import ProviderFailed
 from rps.connectors.signature import SecretUnusable
 from rps.domain.account import RoleUnknown, TooManyTokens
 from rps.domain.definition_story import RevisionUnknown
@@ -45,6 +47,8 @@ ENDINGS: tuple[tuple[type[Exception], Exit, str], ...] = (
     (ConfigurationError, Exit.USAGE, "{error}"),
     (DomainPathRefused, Exit.USAGE, "{error}: a domain is a path like top/acme"),
     (RoleUnknown, Exit.USAGE, "{error}"),
+    (PasswordRefused, Exit.USAGE, "the password is not taken: {error}"),
+    (ProviderFailed, Exit.UNREACHABLE, "the provider cannot be used: {error}"),
     (ViewUnknown, Exit.USAGE, "{error}"),
     (ConnectorUnknown, Exit.USAGE, "there is no connector {error}"),
     (SecretUnusable, Exit.USAGE, "{error}"),

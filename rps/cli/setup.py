@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
+from argon2 import PasswordHasher
 
+from rps.application.passwords import Passwords
 from rps.application.tokens import mint
 from rps.cli.keys import prepare_keys
 from rps.cli.session import actor, application_of
@@ -41,6 +43,8 @@ def init(account: str, output: str) -> None:
             prepare_keys(application, first=True)
             application.ensure_domain(TOP, "", actor(), datetime.now(UTC))
             made = first_token(application, account)
+            passwords = Passwords(application.datastore, PasswordHasher())
+            has_password = passwords.exists(Account.id_of(TOP, account))
     if made is None:
         say(f"account {account} has a token already: rps token issue {account}")
     elif output == "json":
@@ -48,6 +52,15 @@ def init(account: str, output: str) -> None:
     else:
         say(f"token of account {account}, until {made['expires_at'][:10]}:")
         click.echo(made["token"])
+    if not has_password:
+        say(
+            f"to sign in at {config.public_url or _local(config)} once rps serve runs, "
+            f"set its password: rps account password {account}"
+        )
+
+
+def _local(config: Config) -> str:
+    return f"http://localhost:{config.port}/"
 
 
 def first_token(application: RemoteProcessSync, name: str) -> dict[str, str] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rps.domain.aggregate import Aggregate, Event, identity, records
 
@@ -30,6 +30,15 @@ class RoleUnknown(ValueError):
     """No such role."""
 
 
+class Identity(NamedTuple):
+    """Whom a provider has to vouch for: `claim` of what it says is, or lists, `value`.
+    `provider` names it with its domain, the account's or one above: top/corporate."""
+
+    provider: str
+    claim: str
+    value: str
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     sha256: str
@@ -42,6 +51,7 @@ class Account(Aggregate):
     name: str
     roles: set[str]
     tokens: dict[str, Token]
+    identities: set[Identity]
 
     @staticmethod
     def id_of(domain: str, name: str) -> UUID:
@@ -49,7 +59,7 @@ class Account(Aggregate):
 
     def start(self) -> None:
         self.name = self.domain = ""
-        self.roles, self.tokens = set(), {}
+        self.roles, self.tokens, self.identities = set(), {}, set()
 
     @classmethod
     def created(cls, domain: str, name: str, actor: str, now: datetime) -> Account:
@@ -90,6 +100,24 @@ class Account(Aggregate):
     def revoke_token(self, token_id: str, actor: str, now: datetime) -> None:
         if token_id in self.tokens:
             self.happened(AccountTokenRevoked, now, token_id=token_id, actor=actor)
+
+    def set_password(self, actor: str, now: datetime) -> None:
+        """Whenever it is set, to whatever: the log never has the password itself."""
+        self.happened(AccountPasswordSet, now, actor=actor)
+
+    def remove_password(self, actor: str, now: datetime) -> None:
+        self.happened(AccountPasswordRemoved, now, actor=actor)
+
+    def link_identity(self, identity: Identity, actor: str, now: datetime) -> None:
+        """Let whoever the provider vouches for come in as this account."""
+        if identity not in self.identities:
+            named = identity._asdict()
+            self.happened(AccountIdentityLinked, now, **named, actor=actor)
+
+    def unlink_identity(self, identity: Identity, actor: str, now: datetime) -> None:
+        if identity in self.identities:
+            named = identity._asdict()
+            self.happened(AccountIdentityUnlinked, now, **named, actor=actor)
 
 
 @records(Account)
@@ -149,3 +177,43 @@ class AccountTokenRevoked(Event):
 
     def apply(self, aggregate: Account) -> None:
         aggregate.tokens.pop(self.token_id, None)
+
+
+@records(Account)
+class AccountPasswordSet(Event):
+    TOPIC = "account.password_set"
+
+    actor: str
+
+
+@records(Account)
+class AccountPasswordRemoved(Event):
+    TOPIC = "account.password_removed"
+
+    actor: str
+
+
+@records(Account)
+class AccountIdentityLinked(Event):
+    TOPIC = "account.identity_linked"
+
+    provider: str
+    claim: str
+    value: str
+    actor: str
+
+    def apply(self, aggregate: Account) -> None:
+        aggregate.identities.add(Identity(self.provider, self.claim, self.value))
+
+
+@records(Account)
+class AccountIdentityUnlinked(Event):
+    TOPIC = "account.identity_unlinked"
+
+    provider: str
+    claim: str
+    value: str
+    actor: str
+
+    def apply(self, aggregate: Account) -> None:
+        aggregate.identities.discard(Identity(self.provider, self.claim, self.value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from rps.domain.aggregate import Aggregate, Event, identity, records
@@ -31,11 +32,24 @@ def within(path: str, ancestor: str) -> bool:
     return path == ancestor or path.startswith(f"{ancestor}/")
 
 
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Who vouches for people by OpenID Connect. `scopes` are apart by spaces; the
+    client's secret is in the secret store."""
+
+    name: str
+    issuer: str
+    client_id: str
+    scopes: str
+
+
 class Domain(Aggregate):
-    """One tenant; `path` says where it stands in the tree."""
+    """One tenant; `path` says where it stands in the tree, `providers` who vouches for
+    people of it and of the domains below, by name."""
 
     path: str
     description: str
+    providers: dict[str, Provider]
 
     @staticmethod
     def id_of(path: str) -> UUID:
@@ -43,6 +57,7 @@ class Domain(Aggregate):
 
     def start(self) -> None:
         self.domain = self.path = self.description = ""
+        self.providers = {}
 
     @classmethod
     def created(cls, path: str, description: str, actor: str, now: datetime) -> Domain:
@@ -50,6 +65,15 @@ class Domain(Aggregate):
         made.domain = path
         made.happened(DomainCreated, now, description=description, actor=actor)
         return made
+
+    def configure_provider(self, provider: Provider, actor: str, now: datetime) -> None:
+        if self.providers.get(provider.name) != provider:
+            fields = asdict(provider)
+            self.happened(DomainProviderConfigured, now, **fields, actor=actor)
+
+    def remove_provider(self, name: str, actor: str, now: datetime) -> None:
+        if name in self.providers:
+            self.happened(DomainProviderRemoved, now, name=name, actor=actor)
 
 
 @records(Domain)
@@ -62,3 +86,30 @@ class DomainCreated(Event):
     def apply(self, aggregate: Domain) -> None:
         aggregate.domain = aggregate.path = self.domain
         aggregate.description = self.description
+
+
+@records(Domain)
+class DomainProviderConfigured(Event):
+    TOPIC = "domain.provider_configured"
+
+    name: str
+    issuer: str
+    client_id: str
+    scopes: str
+    actor: str
+
+    def apply(self, aggregate: Domain) -> None:
+        aggregate.providers[self.name] = Provider(
+            self.name, self.issuer, self.client_id, self.scopes
+        )
+
+
+@records(Domain)
+class DomainProviderRemoved(Event):
+    TOPIC = "domain.provider_removed"
+
+    name: str
+    actor: str
+
+    def apply(self, aggregate: Domain) -> None:
+        aggregate.providers.pop(self.name, None)

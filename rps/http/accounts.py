@@ -8,7 +8,7 @@ from flask import Response
 from marshmallow import ValidationError, fields, validate
 
 from rps.application.operations import NotFound
-from rps.application.tokens import mint
+from rps.application.tokens import TOKEN_BYTES, mint
 from rps.domain.account import LIFETIME_DAYS, LIFETIME_DAYS_MAX, ROLES, Account
 from rps.domain.section import matching
 from rps.domain.tenancy import Domain, within
@@ -26,7 +26,6 @@ from rps.http.routes import allowed, route
 if TYPE_CHECKING:
     from rps.http.parts import Parts
 
-TOKEN_BYTES = 38
 ACCOUNT_NAME = matching(
     r"[A-Za-z0-9][A-Za-z0-9._@-]{0,79}",
     "a letter or digit, then up to 79 of A-Z, a-z, 0-9, '.', '_', '@' and '-'",

@@ -7,7 +7,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
-from werkzeug.exceptions import NotFound
 
 from rps.http import access, openapi, problems
 from rps.http.accounts import Accounts, Domains
@@ -15,12 +14,14 @@ from rps.http.attachments import Attachments
 from rps.http.audit import Audit
 from rps.http.changes import Changes
 from rps.http.conflicts import Conflicts
+from rps.http.console.app import create_console
+from rps.http.console.front import Front
 from rps.http.correlations import Correlations
 from rps.http.definitions import Definitions
 from rps.http.door import BODY_BYTES_MAX, SECURED, Door, raise_again
 from rps.http.errors import TABLE
 from rps.http.hooks import Hooks
-from rps.http.inputs import QueryRefused
+from rps.http.inputs import QueryRefused, refuse_nul
 from rps.http.memberships import Memberships
 from rps.http.nodes import Nodes
 from rps.http.notices import Notices
@@ -49,7 +50,7 @@ def create_app(parts: Parts) -> Flask:
     observability = Observability(parts)
     observability.count(flask_app)
     flask_app.before_request(raise_again)
-    flask_app.before_request(_refuse_nul)
+    flask_app.before_request(refuse_nul)
     flask_app.after_request(_secured)
     flask_app.after_request(partial(_look_after_connections, parts))
     document = openapi.OpenApi()
@@ -82,7 +83,10 @@ def create_app(parts: Parts) -> Flask:
     flask_app.before_request(lambda: _refuse_query(flask_app))
     problems.install(flask_app, TABLE)
     document.document = openapi.describe(flask_app)
-    door = Door(flask_app.wsgi_app, parts, changes, observability.counted)
+    console = create_console(parts)
+    observability.count(console)
+    front = Front(flask_app.wsgi_app, console)
+    door = Door(front, parts, changes, observability.counted)
     flask_app.wsgi_app = door  # type: ignore[method-assign]  # as Flask suggests
     return flask_app
 
@@ -91,12 +95,6 @@ def _look_after_connections(parts: Parts, response: Response) -> Response:
     if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
         parts.application.drop_dead_connections()
     return response
-
-
-def _refuse_nul() -> None:
-    """No name holds a NUL, and no query takes one."""
-    if "\0" in request.path:
-        raise NotFound
 
 
 def _refuse_query(flask_app: Flask) -> None:

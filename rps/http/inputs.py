@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from flask import request
 from marshmallow import Schema, ValidationError, fields, validate
-from werkzeug.exceptions import PreconditionFailed, UnsupportedMediaType
+from werkzeug.exceptions import (
+    NotFound,
+    PreconditionFailed,
+    UnsupportedMediaType,
+)
 
 from rps.domain.canonical import instant
 from rps.domain.problem import Findings
@@ -41,6 +45,12 @@ class HeaderRefused(ValueError):
         super().__init__(header, detail)
         self.header = header
         self.detail = detail
+
+
+def refuse_nul() -> None:
+    """No name holds a NUL, and no query takes one."""
+    if "\0" in request.path:
+        raise NotFound
 
 
 class Shape(Schema):

@@ -106,8 +106,13 @@ def new_instance() -> str:
     return uuid.uuid4().urn
 
 
-def install(flask_app: Flask, table: Table) -> None:
-    """Answer every exception of `flask_app` by `table`, before the rows known here.
+def install(
+    flask_app: Flask,
+    table: Table,
+    write: Callable[[Problem, str], Response] = response,
+) -> None:
+    """Answer every exception of `flask_app` by `table`, before the rows known here; the
+    answer is what `write` makes of problem and instance.
 
     The row of the nearest type in the exception's line of descent answers. What no row
     foresees is logged once with its traceback and answered 500 with the log line's id.
@@ -120,7 +125,7 @@ def install(flask_app: Flask, table: Table) -> None:
         problem = problem_of(error, table)
         if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             _log(error, problem, instance)
-        return response(problem, instance)
+        return write(problem, instance)
 
     flask_app.register_error_handler(Exception, answer)
 

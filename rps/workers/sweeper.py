@@ -16,6 +16,7 @@ from rps.application.operations import LaneBusy, Operations
 from rps.application.problems import Treatments
 from rps.application.reads import Reads
 from rps.application.retention import Retention
+from rps.application.sign_in import forget as forget_sign_ins
 from rps.domain.replay import Replay
 from rps.keys.envelope import KeyTrouble
 from rps.log.append import LeaseLost
@@ -96,7 +97,7 @@ class Sweeper:
 
     def _taken_away(self) -> int:
         """Files removed; the next look is soon where there may be more. What flows
-        found long ago goes with them."""
+        found long ago goes with them, and sessions that have ended."""
         now = self._clock()
         if now < self._retention_at:
             return 0
@@ -104,6 +105,7 @@ class Sweeper:
         if not removed:
             self._inquiries.forget()
             self._reads.forget(now - self._reads_kept)
+            forget_sign_ins(self._application, now)
             self._retention_at = now + RETENTION_EVERY
         return removed
 

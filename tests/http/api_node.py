@@ -10,12 +10,14 @@ from uuid import UUID
 
 import orjson
 import psycopg
+from people import HASHER
 
 from rps.application import RemoteProcessSync
 from rps.application.channels import Channels
 from rps.application.operations import Operations
 from rps.application.secret_store import SecretStore
 from rps.application.tokens import mint
+from rps.application.vouching import Vouching
 from rps.config import Config
 from rps.connectors.transport import Transport
 from rps.domain import events
@@ -112,15 +114,19 @@ class Node:
         self.tokens["stranger"] = self.token("top/else", "stranger", ["admin"])
         self.tokens["nobody"] = self.token("top", "nobody", [])
 
-    def make_app(self) -> Any:
+    def make_app(self, **parts: Any) -> Any:
+        secrets = SecretStore(self.application, os.urandom)
         return create_app(
             Parts(
                 self.application,
                 self.operations,
                 self._connector,
                 channels=self.channels(),
+                vouching=Vouching(secrets, self.transport),
+                hasher=HASHER,
                 clock=lambda: self.now,
                 pause=self._pause,
+                **parts,
             )
         )
 

@@ -6,8 +6,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 from api_node import Node
+from people import PASSWORD, account, signing
 from psycopg import sql
 from trying import Wire
+from visitor import Visitor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,3 +53,19 @@ def wire(sharing: Node, monkeypatch: pytest.MonkeyPatch) -> Wire:
     sharing.app = sharing.make_app()
     sharing.client = sharing.app.test_client()
     return made
+
+
+@pytest.fixture
+def people(node: Node) -> Node:
+    """A node whose operator and admin have a password."""
+    for name in ("operator", "admin"):
+        signing(node).set_password(account(node, name), PASSWORD, "test", node.now)
+    return node
+
+
+@pytest.fixture
+def ada(people: Node) -> Visitor:
+    """The operator, signed in."""
+    visitor = Visitor(people.app)
+    assert visitor.sign_in("operator", PASSWORD).path == "/"
+    return visitor

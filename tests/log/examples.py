@@ -77,6 +77,8 @@ FIELDS: dict[str, Any] = {
     "change_id": "change-1",
     "changed_at": "2026-01-02T03:04:05Z",
     "changed_by": "ada",
+    "claim": "email",
+    "client_id": "rps",
     "complete": True,
     "connector": "push",
     "context": {"note": "second floor"},
@@ -102,6 +104,7 @@ FIELDS: dict[str, Any] = {
     "hop": 0,
     "idempotency_key": "key-1",
     "if_match": "7",
+    "issuer": "https://id.acme.example",
     "judged": True,
     "kind": "retryable",
     "lanes": [
@@ -124,6 +127,7 @@ FIELDS: dict[str, Any] = {
     "origin": ["acme"],
     "policy": "newest",
     "process_event": "incident",
+    "provider": "top/corporate",
     "question": {
         "step": "who it is",
         "kind": "lookup",
@@ -143,6 +147,7 @@ FIELDS: dict[str, Any] = {
     "revision": 2,
     "role": "operator",
     "rolled_back_to": 1,
+    "scopes": "openid email",
     "seconds": 0.25,
     "seen": [{"id": "acme:att1", "as": "att1", "sha256": "2" * 64}],
     "selector": {"system": "zenith"},

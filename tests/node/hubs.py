@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
+from argon2 import PasswordHasher
 from psycopg.rows import tuple_row
 
 from rps.application import RemoteProcessSync
@@ -23,6 +24,7 @@ from rps.application.invitation import Invitation
 from rps.application.neighbours import Neighbours
 from rps.application.operations import Operations
 from rps.application.secret_store import SecretStore
+from rps.application.vouching import Vouching
 from rps.config import Config
 from rps.connectors.streaming import Opened
 from rps.connectors.transport import Answer, Headers, NoAnswer, NotSent
@@ -254,6 +256,8 @@ class Hub:
             Parts(
                 *(self.application, self.operations, self.connect),
                 channels=Channels(Config.from_environ({}), self.wire, secrets),
+                vouching=Vouching(secrets, self.wire),
+                hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1),
                 pause=self._pause,
             )
         )

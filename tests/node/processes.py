@@ -133,11 +133,20 @@ class Running:
         )
         return token
 
-    def rps(self, *arguments: str) -> str:
+    def serve(self) -> None:
+        """Its API alone, and wait until it answers."""
+        self.processes["api"] = Process("api", ["serve"], self.environ, self.folder)
+        deadline = time.monotonic() + 120
+        while not self.answers():
+            assert time.monotonic() < deadline, "the API never answered"
+            a_moment()
+
+    def rps(self, *arguments: str, stdin: str = "") -> str:
         """Run a command as its operator would; what it prints."""
         return subprocess.run(
             [sys.executable, "-m", "rps", *arguments],
             env={**os.environ, **self.environ},
+            input=stdin,
             stdout=subprocess.PIPE,
             text=True,
             check=True,
