@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +11,7 @@ from marshmallow import ValidationError
 
 from rps.application.connections import Connections
 from rps.application.secret_store import SecretStore
+from rps.cli.replays import Moment
 from rps.cli.session import open_session
 from rps.cli.terminal import Exit, Failure, domain_option, output_option, show
 from rps.connectors.servicenow.checking import Checked
@@ -20,12 +22,19 @@ from rps.projections.poll_questions import PollQuestions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
     from typing import TextIO
 
     from rps.cli.session import Session
     from rps.domain.remote_system import RemoteSystem
 
 COLUMNS = ("what", "result", "said", "remedy")
+
+
+def _as_text(_: object, __: object, moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat() if moment else None
+
+
 _OPTIONS = (
     click.option(
         "--auth", type=click.Choice(AUTHS), help="How to log in to ServiceNow."
@@ -49,6 +58,13 @@ _OPTIONS = (
         "--poll-seconds",
         type=click.IntRange(0, 86_400),
         help="ServiceNow, rest: between two polls; 0: it reports itself. [default: 15]",
+    ),
+    click.option(
+        "--poll-from",
+        type=Moment(),
+        callback=_as_text,
+        help="ServiceNow, rest: share what changed since, where nothing was polled yet."
+        " [default: from now on]",
     ),
     click.option(
         "--overlap-seconds",

@@ -17,6 +17,9 @@ Operation = Literal["create", "update", "delete"]
 POLL = "poll"
 """The source of changes that a system was asked for."""
 
+FROM = "from"
+"""A cursor with this key alone is where to begin: a moment, ISO 8601 in UTC."""
+
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:

@@ -25,7 +25,9 @@ from rps.application.connections import ConnectorUnknown
 from rps.application.polled import UNKNOWN_CONTENT, change_of, is_refused
 from rps.application.remote_parts import RemoteFiles
 from rps.connectors.signature import SecretUnusable
+from rps.domain.canonical import instant
 from rps.domain.delivery import (
+    FROM,
     POLL,
     Changes,
     CutOff,
@@ -140,6 +142,7 @@ class Poller:
                 self._under_way.add(table)
             look = _Look(self, tables[table], table, taken["attempts"], probe=probe)
             cursor = orjson.loads(taken["cursor"]) if taken["cursor"] else None
+            cursor = cursor or _first(tables[table])
             self._threads.submit(self._run, look, cursor)
         return begun
 
@@ -359,6 +362,12 @@ class _Look:
             raise NotRead(Unavailable(detail)) from error
         finally:
             came.pieces.close()
+
+
+def _first(system: RemoteSystem) -> Mapping[str, Any] | None:
+    """Where a table is read from that was not read before; None: from now on."""
+    since = system.settings.get("poll_from")
+    return {FROM: instant(since).isoformat()} if since else None
 
 
 def _seconds(system: RemoteSystem) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rps.connectors.servicenow import attaching, journals
@@ -19,6 +20,7 @@ from rps.connectors.servicenow.positions import Reading
 from rps.connectors.servicenow.stamps import earlier, stamp_of
 from rps.connectors.servicenow.words import SYS_ID
 from rps.domain.delivery import (
+    FROM,
     Changes,
     Refused,
     Shown,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("rps.servicenow")
 
 Row = dict[str, str]
+LISTS = ("records", "files", "deletions")
 DELETIONS = "sys_audit_delete"
 _DELETED = ("sys_id", "documentkey", "sys_created_on", "user", "sys_created_by")
 
@@ -53,10 +56,17 @@ class Polling:
         if cursor is None:
             return self._from_now_on(table)
         try:
-            readings = {name: Reading.of(told) for name, told in cursor.items()}
+            readings = self._readings(cursor)
         except (KeyError, TypeError, ValueError):
             return Refused("the cursor is unreadable: let it be forgotten")
         return self._page(table, readings)
+
+    def _readings(self, cursor: Mapping[str, Any]) -> dict[str, Reading]:
+        if FROM not in cursor:
+            return {name: Reading.of(told) for name, told in cursor.items()}
+        start = stamp_of(datetime.fromisoformat(cursor[FROM]).timestamp())
+        now = self.records.instance.clock()
+        return {name: Reading.new(start, now) for name in LISTS}
 
     def _from_now_on(self, table: str) -> ChangesRead:
         """Where the lists end now, by the instance's clock."""
@@ -67,7 +77,7 @@ class Polling:
         overlap = self.records.settings.overlap_seconds
         start = stamp_of(instance.now - overlap)
         new = Reading.new(start, instance.clock()).to_json()
-        return Changes((), dict.fromkeys(("records", "files", "deletions"), new))
+        return Changes((), dict.fromkeys(LISTS, new))
 
     def _page(self, table: str, readings: dict[str, Reading]) -> ChangesRead:
         """A page of each list that has not come to its end in this round."""
