@@ -255,7 +255,10 @@ class Shown:
     `{id, name, size, type, sha256}`, `{id, deleted}` of what is not there any more; a
     file without its `sha256` is opened by its id (`OpensFiles`) to find out. `is_new`:
     the record was made by this change; `external_id` is as a posted change has it. A
-    record without a revision and fields tells of nothing but what comes with it."""
+    record without a revision and fields tells of nothing but what comes with it.
+
+    `earlier`: entries written before this change, which are told by themselves as well;
+    here they come in their order, whichever of the two is taken."""
 
     record: Snapshot
     changed_by: str = ""
@@ -263,6 +266,7 @@ class Shown:
     attachments: tuple[Mapping[str, Any], ...] = ()
     is_new: bool = False
     external_id: str | None = None
+    earlier: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,8 @@ class Comments:
     add: tuple[Call, ...] = ()
     edit: tuple[Call, ...] = ()
     remove: tuple[Call, ...] = ()
+    after: tuple[Call, ...] = ()
+    """Once all comments of a write are there: they may have moved its fields."""
 
 
 @dataclass(frozen=True, slots=True)

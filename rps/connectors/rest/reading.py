@@ -317,7 +317,7 @@ class _Reader:
     def _comments(self, at: Section) -> Comments:
         at.only(
             *("journals", "list", "id", "text", "author", "written_at", "ignore"),
-            *("marker", "own_author", "add", "edit", "remove"),
+            *("marker", "own_author", "add", "after", "edit", "remove"),
         )
         journals = self._named(at, "journals", REMOTE_NAME, 20, self._journal)
         return Comments(
@@ -333,6 +333,7 @@ class _Reader:
             self._calls(at, "add"),
             self._calls(at, "edit"),
             self._calls(at, "remove"),
+            self._calls(at, "after"),
         )
 
     def _journal(self, at: Section) -> Journal:

@@ -377,6 +377,7 @@ class Writer:
 
     def _entries_written(self, work: Work) -> Trouble | None:
         comments = work.table.comments
+        written = False
         for entry in work.write.entries:
             if entry.id in work.parts.entries:
                 continue
@@ -386,8 +387,11 @@ class Writer:
             if trouble is not None:
                 return trouble
             work.parts.entries.add(entry.id)
-            work.shown = None
-        return None
+            work.shown, written = None, True
+        if comments is None or not written:
+            return None
+        came = self._run(work, comments.after, of_record=True)
+        return None if came is None or isinstance(came, Heard) else came
 
     def _entry_written(
         self, work: Work, comments: Comments, entry: JournalEntry

@@ -153,8 +153,9 @@ class Polling:
         return journals.read(self.records.instance, ids, wanted, since)
 
     def _shown(self, table: str, row: Row, entries: list[Row]) -> list[Shown]:
-        """The record with the entries that came with its last change; then those of
-        before, one by one, so that each is the same however often it is told."""
+        """The record with its entries, of which those that came with its last change
+        make it this change; then those of before, one by one, so that each is the same
+        however often it is told."""
         updated_on = row.get("sys_updated_on", "")
         external_id = self.records.external_id(row)
         with_it = [each for each in entries if journals.is_with(each, updated_on)]
@@ -165,6 +166,7 @@ class Polling:
             tuple(journals.entry(each) for each in with_it),
             is_new=row.get("sys_mod_count") == "0",
             external_id=external_id,
+            earlier=tuple(journals.entry(each) for each in own),
         )
         return [
             changed,

@@ -22,7 +22,7 @@ PEOPLE: Final = {
 ADMIN: Final = "admin"
 DOMAIN: Final = "example.com"
 ROUNDS: Final = 1_000
-"""Of the hash of a password, the fewest that Roundup takes. It is computed anew for each
+"""Of a password's hash, the fewest that Roundup takes. It is computed anew for each
 request; the 250,000 it comes with take longer than all the rest of the answer."""
 _CLASS: Final = 'issue = IssueClass(db, "issue",'
 _FIELD: Final = " external_id=String(),"
