@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -70,7 +71,8 @@ class Config:
 
     `allow_networks` lists private networks that deliveries may go to; without it only
     public addresses over https are reached. `public_url` is where other nodes reach
-    this one's API, "" where nobody said. `smtp` None: no mail is sent;
+    this one's API, "" where nobody said. `ca_file` (PEM) holds authorities that are
+    trusted beside the public ones. `smtp` None: no mail is sent;
     `apprise_services` are the schemes that subscriptions may use.
     """
 
@@ -84,6 +86,7 @@ class Config:
     api_threads: int
     deliverer_threads: int
     breaker_seconds: int
+    ca_file: Path | None = None
     smtp: Smtp | None = None
     apprise_services: frozenset[str] = frozenset()
 
@@ -122,6 +125,7 @@ class Config:
             api_threads=number("RPS_API_THREADS", 32, 1, 256),
             deliverer_threads=number("RPS_DELIVERER_THREADS", 64, 1, 256),
             breaker_seconds=number("RPS_BREAKER_SECONDS", 30, 1, 900),
+            ca_file=_ca_file(env, wrong),
             smtp=_smtp(env, wrong),
             apprise_services=frozenset(
                 env.get("RPS_APPRISE", "").lower().replace(",", " ").split()
@@ -130,6 +134,23 @@ class Config:
         if wrong:
             raise ConfigurationError("; ".join(wrong))
         return config
+
+
+def _ca_file(env: Mapping[str, str], wrong: list[str]) -> Path | None:
+    """None where nobody named one, or what is wrong with it is added to `wrong`."""
+    name = env.get("RPS_CA_FILE", "")
+    if not name:
+        return None
+    file = Path(name).absolute()
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+    except FileNotFoundError:
+        wrong.append(f"RPS_CA_FILE={name!r}: there is no such file")
+    except (OSError, ssl.SSLError):
+        wrong.append(f"RPS_CA_FILE={name!r}: give a file of certificates in PEM")
+    else:
+        return file
+    return None
 
 
 def _smtp(env: Mapping[str, str], wrong: list[str]) -> Smtp | None:

@@ -105,7 +105,7 @@ def application_parts(config: Config, database_url: str) -> Flask:
     application = RemoteProcessSync(
         database_url, connections=min(config.api_threads + 2, DATABASE_CONNECTIONS_MAX)
     )
-    transport = Transport(config.allow_networks)
+    transport = Transport.of(config)
     connections = Connections(
         application.datastore, transport, application.configuration
     )

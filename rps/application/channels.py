@@ -38,7 +38,11 @@ class Channels:
         if subscription.kind == EMAIL:
             if self._config.smtp is None:
                 raise ChannelUnusable(NO_SMTP)
-            return EmailChannel(self._config.smtp, subscription.settings["addresses"])
+            return EmailChannel(
+                self._config.smtp,
+                subscription.settings["addresses"],
+                ca_file=self._config.ca_file,
+            )
         secrets = self._secrets.live(subscription.domain, [subscription.secret_name])
         if not secrets:
             raise ChannelUnusable(NO_SECRET)

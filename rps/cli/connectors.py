@@ -112,7 +112,7 @@ def test(
 
 def conformance_of(placed: Placed, sample: Sample) -> Conformance:
     """The suite for a described system, over a transport of its own."""
-    transport = Transport(Config.from_environ().allow_networks)
+    transport = Transport.of(Config.from_environ())
     files = HeldFiles()
     wire = Unreliable(transport)
     placed = replace(placed, description=_in_small_pages(placed.description))

@@ -149,7 +149,7 @@ def check(*, name: str, domain: str, output: str) -> None:
 
 def _checked(session: Session, found: RemoteSystem) -> Iterator[Checked]:
     application = session.application
-    transport = Transport(session.config.allow_networks)
+    transport = Transport.of(session.config)
     connections = Connections(
         application.datastore, transport, application.configuration
     )

@@ -224,7 +224,7 @@ def activate(*, name: str, unchecked: bool, domain: str, output: str) -> None:
     with open_session() as session:
         found = session.system(domain, name)
         if not unchecked:
-            transport = Transport(session.config.allow_networks)
+            transport = Transport.of(session.config)
             connections = Connections(
                 session.application.datastore,
                 transport,

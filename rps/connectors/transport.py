@@ -12,7 +12,7 @@ import ssl
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import requests
 from requests.adapters import BaseAdapter
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from rps.config import Network
+    from rps.config import Config, Network
     from rps.connectors.addresses import Resolver
 
 RESPONSE_BYTES = 65536
@@ -223,6 +223,11 @@ class Transport:
 
     def __init__(self, allow_networks: tuple[Network, ...], **options: Any) -> None:
         self._adapter = Adapter(allow_networks, **options)
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        """To the networks, and by the certificates, that the operator trusts."""
+        return cls(config.allow_networks, ca_file=config.ca_file)
 
     def send_many(
         self, requests: Sequence[Request]

@@ -305,8 +305,9 @@ class Capabilities:
 
     `batch`: how many writes one request may carry; `abreast`: where it is one, how many
     requests are sent side by side. With 1 of both there is only `write`.
-    `resend_to_ask`: a write sent again is answered with how far it has come. `polls`:
-    it can be asked what changed.
+    `at_once`: how many writes a deliverer has under way there at most, 0: as many as
+    it can. `resend_to_ask`: a write sent again is answered with how far it has come.
+    `polls`: it can be asked what changed.
     """
 
     dedupe: bool
@@ -314,6 +315,7 @@ class Capabilities:
     read_back: bool
     batch: int = 1
     abreast: int = 1
+    at_once: int = 0
     resend_to_ask: bool = False
     polls: bool = False
 
@@ -321,6 +323,10 @@ class Capabilities:
     def together(self) -> int:
         """How many writes `write_many` takes at a time."""
         return max(self.batch, self.abreast)
+
+    def share_of(self, most: int) -> int:
+        """How many of `most` writes may be under way."""
+        return min(most, self.at_once) if self.at_once else most
 
     @property
     def grade(self) -> Literal["A", "B", "C", "D"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from rps.config import ConfigurationError
@@ -64,7 +65,9 @@ def set_up(settings: TrackerSettings) -> None:
 
     Raises RoundupMissing.
     """
-    config = _configuration()
+    require_roundup()
+    from roundup import configuration as config  # noqa: PLC0415
+
     if not settings.home.exists():
         # Made beside and moved, so that one that was not finished is no tracker.
         draft = settings.home.with_name(f"{settings.home.name}.draft")
@@ -74,12 +77,10 @@ def set_up(settings: TrackerSettings) -> None:
     _place(config, settings, settings.home)
 
 
-def _configuration() -> Any:
-    try:
-        from roundup import configuration  # noqa: PLC0415 - only installed where wanted
-    except ImportError as error:
-        raise RoundupMissing from error
-    return configuration
+def require_roundup() -> None:
+    """Raises RoundupMissing."""
+    if find_spec("roundup") is None:
+        raise RoundupMissing
 
 
 def _make(config: Any, settings: TrackerSettings, home: Path) -> None:
