@@ -40,13 +40,14 @@ from rps.domain.remote_system import RemoteSystemDisabled
 from rps.log.append import ChangeIdReused
 from rps.projections.poll_questions import PollQuestions
 from rps.workers.breaker import Breakers
+from rps.workers.doubt import Doubt, without_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from rps.application import RemoteProcessSync
-    from rps.domain.delivery import ChangesRead, Connector, Fetched
+    from rps.domain.delivery import ChangesRead, Connector, Fetched, Shown
     from rps.domain.remote_system import RemoteSystem
     from rps.domain.uses import Uses
     from rps.projections.poll_questions import Table
@@ -230,12 +231,13 @@ class _Look:
             self._fail(Refused(str(unusable)))
             return
         while True:
+            doubt = self._doubt()
             came = self._connector.changes_since(self.table[2], cursor)
             if not isinstance(came, Changes):
                 self._fail(came)
                 return
             try:
-                told = self._take_in(came)
+                told = self._take_in(came, doubt)
             except NotRead as error:
                 self._fail(error.came)
                 return
@@ -272,14 +274,31 @@ class _Look:
 
     # --- taking in ------------------------------------------------------------------
 
-    def _take_in(self, came: Changes) -> int:
-        """How many of what was shown were news."""
+    def _doubt(self) -> Doubt | None:
+        """Of systems whose records can be read one by one."""
+        if not hasattr(self._connector, "show"):
+            return None
+        return Doubt(self._poller.application, self.table)
+
+    def _take_in(self, came: Changes, doubt: Doubt | None) -> int:
+        """How many of what was shown were news. What is doubtful is read again; also
+        what was first written to when all that was shown had been taken in."""
+        doubtful = doubt.about(came.records) if doubt else set()
+        news = self._taken_in(
+            without_fields(each) if each.record.record_id in doubtful else each
+            for each in came.records
+        )
+        if doubt:
+            doubt.note(doubtful | doubt.about(came.records))
+        return news
+
+    def _taken_in(self, records: Iterable[Shown]) -> int:
         application = self._poller.application
         domain, name, table = self.table
         uses = application.configuration.current.uses(*self.table)
         changes = [
             change
-            for shown in came.records
+            for shown in records
             if (change := change_of(name, table, shown, uses, self._hasher(uses)))
         ]
         poster = Poster(domain, "", source=POLL)
@@ -288,10 +307,10 @@ class _Look:
             part = changes[at : at + TAKEN_AT_ONCE]
             receipts = self._captured(poster, part)
             news += sum(each == "captured" for each in receipts)
-        if came.records:
+        if changes:
             log.info(
                 "poll.read system=%s table=%s shown=%d news=%d",
-                *(name, table, len(came.records), news),
+                *(name, table, len(changes), news),
             )
         return news
 

@@ -178,9 +178,9 @@ def _invite(
             f"    sign in as {desk.people[0]}, password {desk.password}"
         )
     stage.print(
-        "\nYour browser does not know the certificate of Acme's stand-in: go on all the\n"
-        "same. Change a field, write a comment or attach a file at one desk, save, and\n"
-        "reload the other one's page: two seconds later it is there.\n"
+        "\nYour browser does not know the certificate of Acme's stand-in: go on all\n"
+        "the same. Change a field, write a comment or attach a file at one desk and\n"
+        "save; two seconds later it is on the other one's page (reload it).\n"
         f"\nAcme's node: {acme.api}/v1/openapi.json\n"
         f"Zenith's node: {zenith.api}/v1/openapi.json\n"
         "\nIn another terminal, at Acme's node:\n"
