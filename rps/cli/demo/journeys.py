@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from rps.domain.delivery import POLL
+from rps.domain.correlation import READ_SOURCES
 from rps.projections.followed import decoded
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Journeys:
 
     def _take(self, event: Any) -> None:
         match event.TOPIC:
-            case "change.captured" if event.source == POLL:
+            case "change.captured" if event.source in READ_SOURCES:
                 self.changes[event.change_id] = _begun(self.company, event)
             case "change.accepted":
                 self._accepted(event)
