@@ -11,6 +11,7 @@ from base64 import b64encode
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import product
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -366,14 +367,32 @@ class Writer:
             if same is not None:
                 left.remove(same)
                 parts.entries.add(entry.id)
-        files = self._reader.attachments(write.table, seen) if write.attachments else []
+        return self._compare_files(write, seen, parts) if write.attachments else None
+
+    def _compare_files(self, write: Write, seen: Seen, parts: Parts) -> Unread | None:
+        files = self._reader.attachments(write.table, seen)
         if not isinstance(files, list):
             return files
-        names = {(item.shown["name"], item.shown.get("size")) for item in files}
-        for file in write.attachments:
-            if {(file.name, file.size), (file.name, None)} & names:
+        for file, item in product(write.attachments, files):
+            is_same = self._is_same_file(write.table, seen, item, file)
+            if not isinstance(is_same, bool):
+                return is_same
+            if is_same:
                 parts.files.add(file.id)
         return None
+
+    def _is_same_file(
+        self, table: str, seen: Seen, item: Item, file: Attachment
+    ) -> bool | Unread:
+        """By name and size; where the system tells no size, by what it holds."""
+        if item.shown["name"] != file.name:
+            return False
+        if "size" in item.shown:
+            return bool(item.shown["size"] == file.size)
+        offer = self._reader.offered(table, seen.snapshot.record_id, item)
+        if isinstance(offer, dict):
+            return bool(offer["sha256"] == file.sha256)
+        return False if offer is None else offer
 
     def _entries_written(self, work: Work) -> Trouble | None:
         comments = work.table.comments
