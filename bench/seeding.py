@@ -221,7 +221,7 @@ class Node:
                 return
             alike = alike + 1 if is_quiet else 0
             before = standing
-            time.sleep(2.5)
+            time.sleep(1.5)
 
 
 class Bench:

@@ -73,18 +73,18 @@ WRITTEN = """
 WITH shown AS (
     SELECT * FROM unnest(%(records)s::text[], %(correlations)s::text[]::uuid[])
         AS s(record_id, correlation_id)
+    CROSS JOIN unnest(%(definitions)s::uuid[], %(members)s::text[])
+        AS m(definition, member)
 ), about AS (
     SELECT s.record_id, l.correlation_id, l.member
     FROM shown s
-    CROSS JOIN unnest(%(definitions)s::uuid[], %(members)s::text[])
-        AS m(definition, member)
     JOIN links l ON (l.domain, l.definition, l.member, l.record_id)
-                  = (%(domain)s, m.definition, m.member, s.record_id)
+                  = (%(domain)s, s.definition, s.member, s.record_id)
     UNION
     SELECT s.record_id, x.correlation_id, x.member
     FROM shown s
-    JOIN lanes x ON (x.correlation_id, x.direction) = (s.correlation_id, 'out')
-    WHERE (x.domain, x.system) = (%(domain)s, %(system)s)
+    JOIN lanes x ON (x.correlation_id, x.direction, x.member, x.domain)
+                  = (s.correlation_id, 'out', s.member, %(domain)s)
 )
 SELECT DISTINCT a.record_id FROM about a
 WHERE EXISTS (

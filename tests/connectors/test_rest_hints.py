@@ -217,7 +217,6 @@ def test_a_reading_from_before_a_write_was_heard_of_is_in_doubt(
     assert reading.desk.tickets[1]["title"] == "Printer on fire"
     assert before.about(shown) == {"1"}
     assert Doubt(reading.application, table).about(shown) == set()
-    reading.is_written_to("1")
     [(correlation,)] = reading.ask("SELECT DISTINCT correlation_id::text FROM links")
     unlinked = [Shown(Snapshot("99", "1", {}), external_id=correlation)]
     assert before.about(unlinked) == {"99"}

@@ -15,5 +15,5 @@ def test_tickets_from_before_are_brought_over_and_edits_of_both_sides_merge(
 ) -> None:
     """What `python -m bench.seeding` measures, in small: each record, comment and file
     is at both systems, once, and they say the same."""
-    outcome = measure(15, 20, tmp_path)
+    outcome = measure(8, 16, tmp_path)
     assert outcome.faults == []
