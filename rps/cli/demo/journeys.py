@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from rps.cli.demo.company import DESK
 from rps.domain.correlation import READ_SOURCES
 from rps.projections.followed import decoded
 
@@ -70,7 +71,7 @@ class Journeys:
 
     def _take(self, event: Any) -> None:
         match event.TOPIC:
-            case "change.captured" if event.source in READ_SOURCES:
+            case "change.captured" if _is_read(event):
                 self.changes[event.change_id] = _begun(self.company, event)
             case "change.accepted":
                 self._accepted(event)
@@ -116,6 +117,11 @@ class Journeys:
                 journey.status, journey.detail = "parked", event.detail
             case "message.skipped":
                 journey.status, journey.detail = "skipped", event.reason
+
+
+def _is_read(event: Any) -> bool:
+    """Whether it is what the node found at its own desk."""
+    return event.member == DESK and event.source in READ_SOURCES
 
 
 def _begun(company: Company, event: Any) -> Journey:
