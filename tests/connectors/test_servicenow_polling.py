@@ -198,6 +198,21 @@ def test_entries_of_before_come_along_in_the_order_they_were_written(
     assert [e["text"] for each in alone for e in each.entries] == ["one", "two"]
 
 
+def test_a_record_is_shown_alike_by_its_own_list_and_for_its_file(case: Case) -> None:
+    """For its file it was shown without what was said, which then came by itself."""
+    follower = Follower(case)
+    record_id = case.there.insert()
+    case.there.edit(record_id, comments="Smoke")
+    case.there.attach(record_id, "log.txt", b"lines")
+    case.there.clock.now += 7
+    came = case.connector.changes_since("incident", follower.cursor)
+    assert isinstance(came, Changes)
+    changed = [each for each in came.records if each.record.fields]
+    assert len(changed) == 2
+    assert changed[0] == changed[1]
+    assert [each["text"] for each in changed[0].entries] == ["Smoke"]
+
+
 def test_more_entries_than_an_answer_holds_are_read_in_parts(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -206,13 +206,18 @@ class Polling:
         parents = self._parents(table, {row["table_sys_id"] for row in rows})
         if not isinstance(parents, dict):
             return parents
+        # As the records' own list shows them: whichever comes first makes the copy.
+        entries = self._entries(table, list(parents.values()), reading)
+        if not isinstance(entries, dict):
+            return entries
         told: list[Shown] = []
+        for key, parent in parents.items():
+            told += self._shown(table, parent, entries.get(key, []))
         for row in rows:
             parent = parents.get(row["table_sys_id"])
             offer = attaching.offered(row)
             if parent is None or offer is None:
                 continue
-            told += self._shown(table, parent, [])
             told.append(
                 Shown(
                     Snapshot(
