@@ -151,6 +151,34 @@ def test_interrupted_in_the_middle_it_leaves_no_process_and_can_be_continued(
     assert again.left_nothing()
 
 
+LOST = """
+import os, signal, sys
+from pathlib import Path
+from rps.cli.demo.interrupts import Interrupts
+from rps.cli.demo.processes import Processes
+from rps.cli.demo.waiting import wait_until
+processes = Processes(Path(sys.argv[1]), [], Interrupts())
+class Dropped:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        len("the handler runs here")
+Dropped()
+print("it went on", flush=True)
+wait_until(lambda: False, "for ever", processes)
+"""
+
+
+def test_an_interrupt_that_strikes_in_a_destructor_is_not_lost(tmp_path: Path) -> None:
+    """Python drops what is raised there: the demo went on and never ended."""
+    command = [sys.executable, "-c", LOST, str(tmp_path)]
+    ended = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=SECONDS_MAX
+    )
+    assert ended.stdout == "it went on\n"
+    assert ended.stderr.rstrip().endswith("KeyboardInterrupt")
+    assert ended.returncode != 0
+
+
 def test_killed_it_takes_everything_with_it(folder: Path) -> None:
     demo = Demo(folder, "--fresh", "--exit")
     demo.read_until("Acme opens tickets")

@@ -10,10 +10,11 @@ import sys
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
+from rps.cli.demo.interrupts import Interrupts
 from rps.cli.demo.processes import Processes
 from rps.cli.demo.scene import Scene, forget, was_used
 from rps.cli.demo.stage import Stage
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from rps.cli.demo.company import Company
 
 SECONDS_TO_READ = 1.0
-TERMINATED = 128 + signal.SIGTERM
 INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -68,7 +68,7 @@ def demo(
     on an embedded PostgreSQL. All of it runs as processes of their own; the demo plays
     what happens between them, and keeps running for you to try. Ctrl-C ends all of it.
     """
-    signal.signal(signal.SIGTERM, _terminated)
+    interrupts = Interrupts()
     _require_roundup()
     folder = (data_dir or Config.from_environ().data_dir / "demo").absolute()
     folder.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def demo(
         if was_used(folder) and _starts_fresh(fresh):
             forget(folder)
         scene = Scene.of(folder, port)
-        with _running(scene) as processes:
+        with _running(scene, interrupts) as processes:
             pause = 0.0 if fast else SECONDS_TO_READ
             _play(scene, processes, pause=pause, stay=not leave)
             if not leave:
@@ -92,10 +92,6 @@ def _require_roundup() -> None:
             " pip install 'rps[demo]', or run make demo, which does that by itself",
             Exit.USAGE,
         ) from None
-
-
-def _terminated(*_: object) -> NoReturn:
-    raise SystemExit(TERMINATED)
 
 
 @contextmanager
@@ -123,14 +119,14 @@ def _starts_fresh(fresh: bool | None) -> bool:
 
 
 @contextmanager
-def _running(scene: Scene) -> Iterator[Processes]:
+def _running(scene: Scene, interrupts: Interrupts) -> Iterator[Processes]:
     """Whatever happens, nothing is left running."""
-    processes = Processes(scene.folder, [each.server for each in scene.companies])
+    servers = [each.server for each in scene.companies]
+    processes = Processes(scene.folder, servers, interrupts)
     try:
         yield processes
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
+        interrupts.ignore()
         say("stopping everything …")
         processes.end()
 

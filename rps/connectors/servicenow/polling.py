@@ -211,8 +211,8 @@ class Polling:
         if not isinstance(entries, dict):
             return entries
         told: list[Shown] = []
-        for key, parent in parents.items():
-            told += self._shown(table, parent, entries.get(key, []))
+        for key, shown in parents.items():
+            told += self._shown(table, shown, entries.get(key, []))
         for row in rows:
             parent = parents.get(row["table_sys_id"])
             offer = attaching.offered(row)
