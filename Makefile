@@ -3,6 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 RUN_STAMP := .venv/.installed
+DEMO_STAMP := .venv/.installed-demo
 DEV_STAMP := .venv/.installed-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
@@ -10,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DELETE_ON_ERROR:
 
 # The whole product on one machine: rps demo --help tells what DEMO may hold.
-demo: $(RUN_STAMP)
+demo: $(DEMO_STAMP)
 	@$(BIN)/rps demo $(DEMO)
 
 test: lint browser
@@ -42,6 +43,8 @@ bench: $(DEV_STAMP)
 # New versions within the bounds of pyproject.toml.
 lock: $(DEV_STAMP)
 	$(BIN)/pip-compile $(LOCK_FLAGS) --upgrade -o requirements.lock pyproject.toml
+	$(BIN)/pip-compile $(LOCK_FLAGS) --upgrade --extra demo -c requirements.lock \
+	    -o requirements-demo.lock pyproject.toml
 	$(BIN)/pip-compile $(LOCK_FLAGS) --upgrade --extra dev -c requirements.lock \
 	    -o requirements-dev.lock pyproject.toml
 
@@ -68,6 +71,12 @@ $(RUN_STAMP): requirements.lock pyproject.toml | .venv/bin/python
 	@echo "installing what rps needs into .venv (once)" >&2
 	@$(PIP) install --require-hashes -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Roundup comes as source, which the setuptools of the first lock builds.
+$(DEMO_STAMP): requirements-demo.lock $(RUN_STAMP)
+	@echo "installing the tracker of the demo into .venv (once)" >&2
+	@$(PIP) install --require-hashes --no-build-isolation -r requirements-demo.lock
 	@touch $@
 
 $(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)

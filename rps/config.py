@@ -6,6 +6,7 @@ import ipaddress
 import os
 import re
 import shlex
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -71,8 +72,9 @@ class Config:
 
     `allow_networks` lists private networks that deliveries may go to; without it only
     public addresses over https are reached. `public_url` is where other nodes and
-    people reach this one, "" where nobody said, through as many `proxies`. `smtp` None:
-    no mail is sent; `apprise_services` are the schemes that subscriptions may use.
+    people reach this one, "" where nobody said, through as many `proxies`. `ca_file`
+    (PEM) holds authorities that are trusted beside the public ones. `smtp` None: no
+    mail is sent; `apprise_services` are the schemes that subscriptions may use.
     `reads_kept_days`: for how long it is kept who looked at what. Of `key`, `key_file`
     and `key_command` one says where the keys are; none: in `data_dir`.
     """
@@ -89,6 +91,7 @@ class Config:
     deliverer_threads: int
     breaker_seconds: int
     reads_kept_days: int = 365
+    ca_file: Path | None = None
     smtp: Smtp | None = None
     apprise_services: frozenset[str] = frozenset()
     key: str = field(default="", repr=False)
@@ -133,6 +136,7 @@ class Config:
             deliverer_threads=number("RPS_DELIVERER_THREADS", 64, 1, 256),
             breaker_seconds=number("RPS_BREAKER_SECONDS", 30, 1, 900),
             reads_kept_days=number("RPS_READS_KEPT_DAYS", 365, 30, 36_500),
+            ca_file=_ca_file(env, wrong),
             smtp=_smtp(env, wrong),
             apprise_services=frozenset(
                 env.get("RPS_APPRISE", "").lower().replace(",", " ").split()
@@ -155,6 +159,23 @@ def _keys(env: Mapping[str, str], wrong: list[str]) -> None:
         shlex.split(env.get("RPS_KEY_COMMAND", ""))
     except ValueError as error:
         wrong.append(f"RPS_KEY_COMMAND cannot be read as a command: {error}")
+
+
+def _ca_file(env: Mapping[str, str], wrong: list[str]) -> Path | None:
+    """None where nobody named one, or what is wrong with it is added to `wrong`."""
+    name = env.get("RPS_CA_FILE", "")
+    if not name:
+        return None
+    file = Path(name).absolute()
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+    except FileNotFoundError:
+        wrong.append(f"RPS_CA_FILE={name!r}: there is no such file")
+    except (OSError, ssl.SSLError):
+        wrong.append(f"RPS_CA_FILE={name!r}: give a file of certificates in PEM")
+    else:
+        return file
+    return None
 
 
 def _smtp(env: Mapping[str, str], wrong: list[str]) -> Smtp | None:

@@ -111,7 +111,7 @@ def application_parts(config: Config, database_url: str) -> Flask:
         connections=min(config.api_threads + 2, DATABASE_CONNECTIONS_MAX),
         keys=source_of(config),
     )
-    transport = Transport(config.allow_networks)
+    transport = Transport.of(config)
     connections = Connections(application, transport, application.configuration)
     secrets = SecretStore(application, os.urandom)
     nodes = NodeChannels(application, transport, secrets, lambda: datetime.now(UTC))

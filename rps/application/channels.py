@@ -49,7 +49,11 @@ class Channels:
         if subscription.kind == EMAIL:
             if self._config.smtp is None:
                 raise ChannelUnusable(NO_SMTP)
-            return EmailChannel(self._config.smtp, subscription.settings["addresses"])
+            return EmailChannel(
+                self._config.smtp,
+                subscription.settings["addresses"],
+                ca_file=self._config.ca_file,
+            )
         if subscription.kind == FILE:
             return FileChannel(Path(subscription.settings["path"]))
         if subscription.kind == NODE:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from rps.domain.delivery import Shown
     from rps.domain.uses import Uses
@@ -30,7 +30,7 @@ def change_of(
     if record.deleted:
         operation = "delete"
     offers = [offer for each in _files(shown, uses) if (offer := hashed(each))]
-    entries = [dict(e) for e in shown.entries if e.get("journal") in uses.journals]
+    entries = _entries(shown.entries, uses)
     fields = {
         name: value for name, value in record.fields.items() if name in uses.fields
     }
@@ -49,7 +49,13 @@ def change_of(
         "changed_at": record.updated_at or "",
         "external_id": shown.external_id,
     }
-    return {**change, "change_id": _id_of(change, shown)}
+    change_id = _id_of(change, shown)
+    earlier = _entries(shown.earlier, uses)
+    return {**change, "entries": [*earlier, *entries], "change_id": change_id}
+
+
+def _entries(shown: Iterable[Mapping[str, Any]], uses: Uses) -> list[dict[str, Any]]:
+    return [dict(each) for each in shown if each.get("journal") in uses.journals]
 
 
 def _files(shown: Shown, uses: Uses) -> tuple[Mapping[str, Any], ...]:

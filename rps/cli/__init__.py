@@ -57,6 +57,7 @@ Environment (all may be left out):
   RPS_DATA_DIR            where the embedded PostgreSQL lives      [.rps]
   RPS_HOST, RPS_PORT      where the API listens         [127.0.0.1, 8080]
   RPS_ALLOW_NETWORKS      private networks deliveries may go to
+  RPS_CA_FILE             certificates to trust beside the public ones (PEM)
   RPS_PUBLIC_URL          where people and other nodes reach this one
   RPS_PROXIES             how many proxies of yours are before it         [0]
   RPS_API_PROCESSES, RPS_API_THREADS, RPS_DELIVERER_THREADS, RPS_BREAKER_SECONDS

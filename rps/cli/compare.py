@@ -89,7 +89,7 @@ def _compared(
     """What was compared, and why it came to no end, else ""."""
     application = session.application
     which = tried.of_definition(application, domain, name, tried.PUBLISHED, session.now)
-    transport = Transport(session.config.allow_networks)
+    transport = Transport.of(session.config)
     connections = Connections(application, transport, application.configuration)
     comparing = Comparing(
         *(application, which, within, connections.connect),

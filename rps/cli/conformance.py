@@ -107,7 +107,7 @@ def test(
         raise click.BadParameter(refusal, param_hint="--url")
     _only_of(source, given)
     pem = authorities_in(ca, url, datetime.now(UTC))
-    transport = Transport(Config.from_environ().allow_networks).trusting(pem)
+    transport = Transport.of(Config.from_environ()).trusting(pem)
     makes = {SERVICENOW: _instance, PUSH: _receiver}.get(source)
     if makes is None:
         tried = _described(transport, url, source, given)

@@ -36,7 +36,7 @@ def scan_definition(*, what: str, reach: bool, domain: str, output: str) -> None
     being published, exit 1; warnings do not.
     """
     with open_session() as session:
-        transport = Transport(session.config.allow_networks)
+        transport = Transport.of(session.config)
         connections = Connections(
             session.application, transport, session.application.configuration
         )

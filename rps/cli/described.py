@@ -19,7 +19,7 @@ from rps.connectors.rest.reading import chosen, read_description
 from rps.domain.problem import DefinitionRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from rps.cli.session import Session
     from rps.connectors.rest.description import Description
@@ -79,15 +79,15 @@ def add_described(
     about: str,
     source: str,
     pairs: tuple[str, ...],
-    poll_seconds: int | None,
+    asked: Mapping[str, Any],
     secrets: tuple[str | None, str | None],
     ca: Path | None,
     output: str,
 ) -> None:
-    """Register the system, or change it. `secrets`: its own, and that of its hooks."""
+    """Register the system, or change it. `asked`: how it is polled, None for what
+    nobody said; `secrets`: its own, and that of its hooks."""
     settings = settings_of(source, url, name, pairs)
-    if poll_seconds is not None:
-        settings["poll_seconds"] = poll_seconds
+    settings |= {key: value for key, value in asked.items() if value is not None}
     description = read_description(settings["described"])
     with open_session() as session:
         if pem := authorities_in(ca, url, session.now):

@@ -103,7 +103,7 @@ def accept(
             invitation,
             name,
             base,
-            Transport(session.config.allow_networks),
+            Transport.of(session.config),
             session.actor,
             session.now,
             authorities_in(ca, invitation.url, session.now),
@@ -123,7 +123,7 @@ def moved(name: str, url: str, domain: str) -> None:
     """Tell the linked node NAME that this one is reached at another URL now."""
     with open_session() as session:
         base = _public_url(session, url)
-        transport = Transport(session.config.allow_networks)
+        transport = Transport.of(session.config)
         system = session.system(domain, name)
         unreached = _neighbours(session).moved(system, base, transport)
     _require_reached(name, base, unreached)
@@ -141,7 +141,7 @@ def rotate(name: str, domain: str) -> None:
     """
     with open_session() as session:
         system = session.system(domain, name)
-        transport = Transport(session.config.allow_networks)
+        transport = Transport.of(session.config)
         _neighbours(session).rotate(system, transport)
     say(f"{name} knows the new secret; it is used from now on")
 

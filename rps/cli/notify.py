@@ -318,7 +318,7 @@ def _known(session: Session) -> Subscriptions:
 
 def channels_of(session: Session) -> Channels:
     store = SecretStore(session.application, os.urandom)
-    transport = Transport(session.config.allow_networks)
+    transport = Transport.of(session.config)
     return Channels(session.config, transport, store)
 
 

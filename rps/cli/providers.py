@@ -96,7 +96,7 @@ def list_providers(output: str) -> None:
 def check(name: str, domain: str) -> None:
     """Ask the provider NAME what it is and for its keys."""
     with open_session() as session:
-        transport = Transport(session.config.allow_networks)
+        transport = Transport.of(session.config)
         secrets = SecretStore(session.application, os.urandom)
         vouching = Vouching(secrets, transport)
         try:

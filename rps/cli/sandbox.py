@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from rps.cli.lifetime import end_with, parent_option
-from rps.cli.terminal import say
+from rps.cli.terminal import Exit, Failure, say
 from rps.sandbox.server import SandboxSettings
 from rps.sandbox.servicenow.behaviour import HOUR_SECONDS, RateRule
 from rps.sandbox.servicenow.seed import USERS
@@ -19,6 +19,9 @@ from rps.sandbox.tickets import run
 
 SECRET_BYTES = 32
 ASKS_FOR_HELP = ("-h", "--help")
+access_log_option = click.option(
+    "--access-log", is_flag=True, help="One line a request on stdout."
+)
 
 
 class Kinds(click.Group):
@@ -157,6 +160,7 @@ def new_secret() -> str:
 @click.option(
     "--rate-limit", type=click.IntRange(0), help="Requests an hour of each user."
 )
+@access_log_option
 @parent_option
 def servicenow(
     *,
@@ -172,6 +176,7 @@ def servicenow(
     http: bool,
     rows: int,
     rate_limit: int | None,
+    access_log: bool,
     parent: int | None,
 ) -> None:
     """An instance that speaks the ServiceNow REST APIs.
@@ -210,6 +215,7 @@ def servicenow(
         settings,
         announce=click.echo,
         tell_certificate=lambda path: say(f"certificate: {path}"),
+        tell_request=click.echo if access_log else None,
     )
 
 
@@ -217,3 +223,60 @@ def _rates(limit: int | None) -> tuple[RateRule, ...]:
     if limit is None:
         return ()
     return (RateRule(random_secrets.token_hex(16), limit, HOUR_SECONDS),)
+
+
+@sandbox.command()
+@click.argument("name", default="roundup")
+@click.option(
+    "--home",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Its folder.  [default: NAME.tracker]",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="To listen on.")
+@click.option(
+    "--port", default=0, type=click.IntRange(0, 65535), help="0 takes a free one."
+)
+@click.option(
+    "--password",
+    envvar="RPS_SANDBOX_PASSWORD",
+    help="Of every user of a new tracker. Without it one is made.",
+)
+@access_log_option
+@parent_option
+def roundup(
+    *,
+    name: str,
+    home: Path | None,
+    host: str,
+    port: int,
+    password: str | None,
+    access_log: bool,
+    parent: int | None,
+) -> None:
+    """A Roundup tracker, set up for the preset of that name.
+
+    Not a stand-in, but the real one (https://roundup-tracker.org), which has to be
+    installed: pip install 'rps[demo]'. Its URL goes to stdout, users to stderr.
+    """
+    from rps.sandbox.roundup import app, tracker  # noqa: PLC0415 - as above
+
+    settings = tracker.TrackerSettings(
+        name=name,
+        home=(home or Path(f"{name}.tracker")).absolute(),
+        password=password or random_secrets.token_urlsafe(12),
+        host=host,
+        port=port,
+    )
+    is_new = not settings.home.exists()
+    say(f"users: {', '.join((tracker.ADMIN, *tracker.PEOPLE))}")
+    if password is None and is_new:
+        say(f"password: {settings.password}")
+    end_with(parent)
+    try:
+        app.run(
+            settings,
+            announce=click.echo,
+            tell_request=click.echo if access_log else None,
+        )
+    except tracker.RoundupMissing as missing:
+        raise Failure(str(missing), Exit.USAGE) from missing

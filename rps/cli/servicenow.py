@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +12,7 @@ from marshmallow import ValidationError
 from rps.application.connections import Connections
 from rps.application.secret_store import SecretStore
 from rps.cli.session import open_session
-from rps.cli.terminal import Exit, Failure, domain_option, output_option, show
+from rps.cli.terminal import Exit, Failure, Moment, domain_option, output_option, show
 from rps.connectors.servicenow.checking import Checked
 from rps.connectors.servicenow.settings import (
     AUTHS,
@@ -24,12 +25,19 @@ from rps.projections.poll_questions import PollQuestions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
     from typing import TextIO
 
     from rps.cli.session import Session
     from rps.domain.remote_system import RemoteSystem
 
 COLUMNS = ("what", "result", "said", "remedy")
+
+
+def _as_text(_: object, __: object, moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat() if moment else None
+
+
 _LOGIN = (
     click.option(
         "--auth", type=click.Choice(AUTHS), help="How to log in to ServiceNow."
@@ -55,6 +63,13 @@ _POLLING = (
         "--poll-seconds",
         type=click.IntRange(0, 86_400),
         help="ServiceNow, rest: between two polls; 0: it reports itself. [default: 15]",
+    ),
+    click.option(
+        "--poll-from",
+        type=Moment(),
+        callback=_as_text,
+        help="ServiceNow, rest: share what changed since, where nothing was polled yet."
+        " [default: from now on]",
     ),
     click.option(
         "--overlap-seconds",
@@ -152,7 +167,7 @@ def check(*, name: str, domain: str, output: str) -> None:
 
 def _checked(session: Session, found: RemoteSystem) -> Iterator[Checked]:
     application = session.application
-    transport = Transport(session.config.allow_networks)
+    transport = Transport.of(session.config)
     connections = Connections(application, transport, application.configuration)
     connector = connections.connect(found)
     examine = getattr(connector, "examine", None)

@@ -30,6 +30,7 @@ from rps.connectors.servicenow.connector import SERVICENOW
 from rps.connectors.signature import Signer
 from rps.connectors.transport import Transport
 from rps.domain.remote_system import RemoteSystem
+from rps.http.servicenow_settings import OF_ALL_ASKED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,10 +143,11 @@ def add(
         "batch": batch,
     }
     if source is not None:
-        _only_of(connector, {**own, "poll_seconds": None}, push)
+        asked = {key: own.pop(key) for key in OF_ALL_ASKED}
+        _only_of(connector, own, push)
         hook = hook_secret_file.read().strip() if hook_secret_file else None
         add_described(
-            *(name, domain, url, description, source, pairs, own.pop("poll_seconds")),
+            *(name, domain, url, description, source, pairs, asked),
             (given, hook),
             ca,
             output,
@@ -229,7 +231,7 @@ def activate(*, name: str, unchecked: bool, domain: str, output: str) -> None:
     with open_session() as session:
         found = session.system(domain, name)
         if not unchecked:
-            transport = Transport(session.config.allow_networks)
+            transport = Transport.of(session.config)
             connections = Connections(
                 session.application, transport, session.application.configuration
             )

@@ -98,7 +98,7 @@ def try_definition(
     posted = None if change is None else _change(change.read())
     with open_session() as session:
         which = _tried(session, name_or_file, domain, revision)
-        transport = Transport(session.config.allow_networks)
+        transport = Transport.of(session.config)
         connections = Connections(session.application, transport)
         dry_run = DryRun(session.application, connections.connect, time.perf_counter)
         try:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import requests
 from requests.adapters import BaseAdapter
@@ -29,8 +29,9 @@ from rps.connectors.streaming import Lost, Opened, Streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
-    from rps.config import Network
+    from rps.config import Config, Network
     from rps.connectors.addresses import Resolver
 
 RESPONSE_BYTES = 65536
@@ -109,8 +110,8 @@ class Adapter(BaseAdapter):
     """For a `requests` session, and for many requests side by side without one.
 
     `allow_networks` may be reached at any port, by http too; everything else only where
-    public, by https on 443 and 8443. `authorities` (PEM) are whom an operator trusts
-    to vouch for who answers, instead of the public ones.
+    public, by https on 443 and 8443. `ca_file` (PEM) adds an operator's own authorities
+    to the public ones; `authorities` (PEM) vouch instead of all of these.
     """
 
     def __init__(
@@ -121,11 +122,12 @@ class Adapter(BaseAdapter):
         total_seconds: float = 30.0,
         idle_seconds: float = 30.0,
         resolve: Resolver = addresses.resolve,
+        ca_file: Path | None = None,
         authorities: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
-        trust = _trust(authorities)
+        trust = _trust(authorities, ca_file)
         self._dialer = Dialer(allow_networks, resolve, trust, connect_seconds, clock)
         self._lines = Lines(clock)
         self._streams = Streams(self._dialer, clock, total_seconds, idle_seconds)
@@ -230,14 +232,19 @@ class Transport:
         self._lock = Lock()
 
     def trusting(self, authorities: str) -> Transport:
-        """One for systems that these vouch for (PEM; "": the public ones), the same
-        each time it is asked for: its connections are its own."""
+        """One for systems that these vouch for (PEM; "": this one), the same each time
+        it is asked for: its connections are its own."""
         if not authorities:
             return self
         with self._lock:
             if authorities not in self._trusting:
                 self._trusting[authorities] = self._make(authorities=authorities)
             return self._trusting[authorities]
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        """To the networks, and by the certificates, that the operator trusts."""
+        return cls(config.allow_networks, ca_file=config.ca_file)
 
     def send_many(
         self, requests: Sequence[Request]
@@ -278,13 +285,15 @@ class Transport:
             each.close()
 
 
-def _trust(authorities: str) -> ssl.SSLContext:
+def _trust(authorities: str, ca_file: Path | None) -> ssl.SSLContext:
     if authorities:
         trust = ssl.create_default_context(cadata=authorities)
         # Whatever was named is trusted, also one that another authority vouches for.
         trust.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     else:
         trust = ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
+        if ca_file is not None:
+            trust.load_verify_locations(cafile=ca_file)
     trust.minimum_version = ssl.TLSVersion.TLSv1_2
     trust.set_alpn_protocols(["http/1.1"])
     return trust

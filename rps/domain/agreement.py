@@ -299,9 +299,13 @@ class Definition:
         return MappingProxyType(found)
 
     def subjects(self, member: Member, flow: Flow, at: int) -> dict[str, Subject]:
-        """The fields that a step in this place of the flow may ask about."""
+        """The fields that a step in this place of the flow may ask about. Before the
+        map on the way in, a choice may be anything: steps make known values of it."""
         if flow.scope(at) == "member":
-            return subjects_of(member, self.fields)
+            found = subjects_of(member, self.fields)
+            if flow.direction == "inbound":
+                return {name: Subject(each.type) for name, each in found.items()}
+            return found
         return {
             name: Subject(each.type, each.values) for name, each in self.fields.items()
         }

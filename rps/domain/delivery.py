@@ -18,6 +18,9 @@ Operation = Literal["create", "update", "delete"]
 POLL = "poll"
 """The source of changes that a system was asked for."""
 
+FROM = "from"
+"""A cursor with this key alone is where to begin: a moment, ISO 8601 in UTC."""
+
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
@@ -256,7 +259,10 @@ class Shown:
     file without its `sha256` is opened by its id (`OpensFiles`) to find out. `is_new`:
     the record was made by this change; `external_id` is as a posted change has it. A
     record without a revision and fields tells of nothing but what comes with it.
-    `files`: the ids of all that it has, where they are known."""
+    `files`: the ids of all that it has, where they are known.
+
+    `earlier`: entries written before this change, which are told by themselves as well;
+    here they come in their order, whichever of the two is taken."""
 
     record: Snapshot
     changed_by: str = ""
@@ -265,6 +271,7 @@ class Shown:
     is_new: bool = False
     external_id: str | None = None
     files: frozenset[str] | None = None
+    earlier: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,8 +310,9 @@ class Capabilities:
 
     `batch`: how many writes one request may carry; `abreast`: where it is one, how many
     requests are sent side by side. With 1 of both there is only `write`.
-    `resend_to_ask`: a write sent again is answered with how far it has come. `polls`:
-    it can be asked what changed.
+    `at_once`: how many writes a deliverer has under way there at most, 0: as many as
+    it can. `resend_to_ask`: a write sent again is answered with how far it has come.
+    `polls`: it can be asked what changed.
     """
 
     dedupe: bool
@@ -312,6 +320,7 @@ class Capabilities:
     read_back: bool
     batch: int = 1
     abreast: int = 1
+    at_once: int = 0
     resend_to_ask: bool = False
     polls: bool = False
 
@@ -319,6 +328,10 @@ class Capabilities:
     def together(self) -> int:
         """How many writes `write_many` takes at a time."""
         return max(self.batch, self.abreast)
+
+    def share_of(self, most: int) -> int:
+        """How many of `most` writes may be under way."""
+        return min(most, self.at_once) if self.at_once else most
 
     @property
     def grade(self) -> Literal["A", "B", "C", "D"]:

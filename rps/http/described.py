@@ -9,10 +9,11 @@ from marshmallow import ValidationError
 from rps.connectors.rest import presets
 from rps.connectors.rest.presets import PresetUnknown
 from rps.connectors.rest.reading import chosen, read_description
+from rps.http.servicenow_settings import OF_ALL_ASKED
 
 OWN = ("preset", "described", "set")
 """The settings that no other connector has."""
-KEPT = ("url", "secrets", "described", "preset", "set", "poll_seconds", "ca")
+KEPT = ("url", "secrets", "described", "preset", "set", "ca", *OF_ALL_ASKED)
 
 
 def described_settings(settings: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from marshmallow import ValidationError, fields, validate
 
 from rps.connectors.servicenow.settings import AUTHS, NEEDED, SECRET_NAMES
 from rps.connectors.servicenow.words import FIELD
+from rps.domain.canonical import Unreadable, instant
 from rps.http.inputs import Shape, Text
 
 if TYPE_CHECKING:
@@ -17,14 +18,23 @@ if TYPE_CHECKING:
 SECRET_MAX = 4_000
 OWN = (
     *("auth", "username", "client_id", "display_values", "correlation_field"),
-    *("poll_seconds", "overlap_seconds", "requests_per_hour"),
+    *("poll_seconds", "poll_from", "overlap_seconds", "requests_per_hour"),
 )
-"""The settings that no other connector has."""
+"""The settings that only systems have that are asked."""
+OF_ALL_ASKED = ("poll_seconds", "poll_from")
+"""Those of them that described systems have as well."""
 
 
 def _field(text: str) -> None:
     if text and FIELD.fullmatch(text) is None:
         raise ValidationError("a field's name has letters, digits and _")
+
+
+def _moment(text: str) -> None:
+    try:
+        instant(text)
+    except Unreadable as unreadable:
+        raise ValidationError(str(unreadable)) from None
 
 
 class Credentials(Shape):
@@ -47,6 +57,7 @@ class ServiceNowSettings(Shape):
     )
     correlation_field = fields.String(validate=[validate.Length(0, 80), _field])
     poll_seconds = fields.Integer(strict=True, validate=validate.Range(0, 86_400))
+    poll_from = fields.String(validate=_moment)
     overlap_seconds = fields.Integer(strict=True, validate=validate.Range(2, 3_600))
     requests_per_hour = fields.Integer(
         strict=True, validate=validate.Range(1, 10_000_000)

@@ -102,7 +102,10 @@ class System(Shape):
 _OTHERS = {
     "push": (*servicenow_settings.OWN, *described.OWN),
     SERVICENOW: (*PUSH_ONLY, *described.OWN),
-    REST: (*PUSH_ONLY, *(n for n in servicenow_settings.OWN if n != "poll_seconds")),
+    REST: (
+        *PUSH_ONLY,
+        *sorted({*servicenow_settings.OWN} - {*servicenow_settings.OF_ALL_ASKED}),
+    ),
 }
 _OTHER_SECRETS = {
     "push": ("credentials", "hook_secret"),

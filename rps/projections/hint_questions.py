@@ -45,6 +45,13 @@ WHERE {_KEY}
 """  # noqa: S608
 
 
+SOON = f"""
+UPDATE hints SET leased_until = NULL,
+    due_at = clock_timestamp() + %(seconds)s * interval '1 second'
+WHERE {_KEY}
+"""  # noqa: S608
+
+
 class HintQuestions(Questions):
     def note(self, domain: str, system: str, table: str, record_id: str) -> None:
         """It is committed when this comes back."""
@@ -66,6 +73,10 @@ class HintQuestions(Questions):
 
     def later(self, hint: Row, seconds: float) -> None:
         self._tell(LATER, {**hint, "seconds": seconds})
+
+    def soon(self, hint: Row, seconds: float) -> None:
+        """Again, which is no failed attempt."""
+        self._tell(SOON, {**hint, "seconds": seconds})
 
     def _tell(self, sql: LiteralString, params: Mapping[str, Any]) -> None:
         with self._datastore.get_connection() as conn:

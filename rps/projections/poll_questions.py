@@ -10,6 +10,7 @@ from rps.projections.questions import Questions, Row
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+    from uuid import UUID
 
 Table = tuple[str, str, str]
 """Domain, system, table."""
@@ -65,6 +66,40 @@ DELETE FROM remote_parts WHERE begun_at < clock_timestamp() - interval '90 days'
 """
 
 
+# Which of these records somebody writes to, or did since that position of the log: what
+# a reading meanwhile shows may be from before or in between. Those that are being made
+# are known by our id.
+WRITTEN = """
+WITH shown AS (
+    SELECT * FROM unnest(%(records)s::text[], %(correlations)s::text[]::uuid[])
+        AS s(record_id, correlation_id)
+    CROSS JOIN unnest(%(definitions)s::uuid[], %(members)s::text[])
+        AS m(definition, member)
+), about AS (
+    SELECT s.record_id, l.correlation_id, l.member
+    FROM shown s
+    JOIN links l ON (l.domain, l.definition, l.member, l.record_id)
+                  = (%(domain)s, s.definition, s.member, s.record_id)
+    UNION
+    SELECT s.record_id, x.correlation_id, x.member
+    FROM shown s
+    JOIN lanes x ON (x.correlation_id, x.direction, x.member, x.domain)
+                  = (s.correlation_id, 'out', s.member, %(domain)s)
+)
+SELECT DISTINCT a.record_id FROM about a
+WHERE EXISTS (
+    SELECT FROM lanes x
+    WHERE (x.correlation_id, x.direction, x.member)
+        = (a.correlation_id, 'out', a.member)
+      AND (x.holder IS NOT NULL OR x.head_status = 'uncertain')
+) OR EXISTS (
+    SELECT FROM rps_events e
+    WHERE e.originator_id = a.correlation_id AND e.notification_id > %(position)s
+      AND e.topic IN ('message.transmitted', 'message.acknowledged', 'message.failed')
+)
+"""
+
+
 class PollQuestions(Questions):
     """Leases are of a table; `holder` names one poller."""
 
@@ -80,6 +115,24 @@ class PollQuestions(Questions):
         params = {**_named(table), "holder": holder, "seconds": seconds}
         rows = self._ask(TAKE, params)
         return rows[0] if rows else None
+
+    def written(
+        self,
+        table: Table,
+        members: Collection[tuple[UUID, str]],
+        shown: Mapping[str, str | None],
+        position: int,
+    ) -> set[str]:
+        """Ids of records, of those `shown` with the correlation that they name, that
+        are or were written to since `position`. `members`: whose table it is, by their
+        definitions."""
+        about = {"records": list(shown), "correlations": list(shown.values())}
+        whose = {
+            "definitions": [definition for definition, _ in members],
+            "members": [member for _, member in members],
+        }
+        params = {**_named(table), **about, **whose, "position": position}
+        return {row["record_id"] for row in self._ask(WRITTEN, params)}
 
     def beat(self, holder: str, seconds: float) -> None:
         self._tell(BEAT, {"holder": holder, "seconds": seconds})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import signal
+import socket
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from flask import Flask
+    from _typeshed.wsgi import WSGIApplication
 
 BODY_BYTES_MAX = 1024 * 1024
 FILE_BYTES_MAX = 2 * 1024 * 1024 * 1024
@@ -130,6 +131,7 @@ class KeepAliveRequestHandler(WSGIRequestHandler):
     refuses requests framed otherwise.
     """
 
+    server: SandboxServer
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1  # head and body of an answer leave in one packet
@@ -194,16 +196,28 @@ class KeepAliveRequestHandler(WSGIRequestHandler):
         self.wfile.flush()
         return expected
 
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing: what was applied can be read from `/log`."""
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:  # noqa: ARG002
+        """Tell who asked for what, where somebody wants to know."""
+        if self.server.tell_request is not None:
+            who = self.headers.get("User-Agent", "-")
+            self.server.tell_request(f"{self.command} {self.path} {int(code)} {who}")
 
 
 def _is_length(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) < 16  # noqa: PLR2004 - int() of any length is slow
 
 
+def free_port(host: str) -> int:
+    """One that nobody has just now, for who has to know it before listening there."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
 class SandboxServer(ThreadedWSGIServer):
     """A thread for each connection, which does that connection's TLS as well."""
+
+    tell_request: Callable[[str], None] | None = None
 
     def get_request(self) -> tuple[Any, Any]:
         """Accept a connection; overrides the library's.
@@ -220,25 +234,28 @@ class SandboxServer(ThreadedWSGIServer):
 
 
 def serve(
-    flask_app: Flask,
+    app: WSGIApplication,
     settings: Listening,
     *,
     work: BackgroundWork,
     announce: Callable[[str], None],
     handler: type[KeepAliveRequestHandler] = KeepAliveRequestHandler,
     tls: ssl.SSLContext | None = None,
+    tell_request: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; must be called from the main thread.
 
-    `announce` is told the base URL once connections are accepted. What ends the
-    server or `work` unasked ends this call, and is raised.
+    `announce` is told the base URL once connections are accepted, `tell_request` of
+    each request: method, path, status and who asked. What ends the server or `work`
+    unasked ends this call, and is raised.
     """
     ended = {signal.SIGTERM, signal.SIGINT}
     # Waited for instead of handled: a handler that sets an Event can deadlock when it
     # interrupts the main thread within that Event.
     signal.pthread_sigmask(signal.SIG_BLOCK, ended)
-    server = SandboxServer(settings.host, settings.port, flask_app, handler)
+    server = SandboxServer(settings.host, settings.port, app, handler)
     server.ssl_context = tls
+    server.tell_request = tell_request
     stopping = threading.Event()
 
     def end(_: Future[Any]) -> None:

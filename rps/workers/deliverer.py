@@ -188,9 +188,7 @@ class Deliverer:
             elif key not in closed_off:
                 mine = used.get(key, 0)
                 room = self._threads - (total - mine)
-                # Where there are neighbours, a quarter of what they leave stays free.
-                share = room if len(active) == 1 else max(1, room * 3 // 4)
-                self._shares[key] = share
+                share = self._share(key, room, alone=len(active) == 1)
                 if key in held:
                     self._turns.share(key, self._able[key], share)
                 most = self._most(key, min(share, mine + free), held.get(key, 0))
@@ -199,6 +197,13 @@ class Deliverer:
                 else:
                     self._more = True
         return rooms, probes
+
+    def _share(self, key: Key, room: int, *, alone: bool) -> int:
+        """Where there are neighbours, a quarter of what they leave stays free."""
+        share = room if alone else max(1, room * 3 // 4)
+        able = self._able.get(key)
+        self._shares[key] = able.share_of(share) if able else share
+        return self._shares[key]
 
     def _depth(self, key: Key) -> int:
         """Lanes held for each write, or request with many, that is under way."""

@@ -18,6 +18,7 @@ from rps.domain.delivery import POLL, Missing, Shown, Snapshot
 from rps.domain.remote_system import RemoteSystemDisabled
 from rps.log.append import ChangeIdReused
 from rps.projections.hint_questions import HintQuestions
+from rps.workers.doubt import Doubt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,8 @@ BEFORE = timedelta(hours=1)
 """How long before a hook a comment may be dated that it tells of."""
 LONGEST_SECONDS = 300.0
 ATTEMPTS_MAX = 12
+DOUBT_SECONDS = 1.0
+"""After a reading of a record that was written to meanwhile."""
 READ_STATES = ("active", "paused")
 
 
@@ -99,8 +102,12 @@ class Hints:
             self._due()
 
     def _read(self, system: RemoteSystem, hint: Row) -> None:
+        table = (system.domain, system.name, hint["record_table"])
+        doubt = Doubt(self._application, table)
         came = self._shown(system, hint)
         match came:
+            case Shown() if doubt.about([came]):
+                self._questions.soon(hint, DOUBT_SECONDS)
             case Shown():
                 self._take_in(system, hint["record_table"], came)
                 self._questions.done(hint)

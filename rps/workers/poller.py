@@ -27,7 +27,9 @@ from rps.application.remote_parts import RemoteFiles
 from rps.application.removed_files import RemovedFiles
 from rps.connectors.signature import SecretUnusable
 from rps.domain.attachments import NOT_READ, is_refused
+from rps.domain.canonical import instant
 from rps.domain.delivery import (
+    FROM,
     POLL,
     Changes,
     CutOff,
@@ -40,9 +42,10 @@ from rps.domain.remote_system import RemoteSystemDisabled
 from rps.log.append import ChangeIdReused
 from rps.projections.poll_questions import PollQuestions
 from rps.workers.breaker import Breakers
+from rps.workers.doubt import Doubt, without_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from rps.application import RemoteProcessSync
@@ -143,6 +146,7 @@ class Poller:
                 self._under_way.add(table)
             look = _Look(self, tables[table], table, taken["attempts"], probe=probe)
             cursor = orjson.loads(taken["cursor"]) if taken["cursor"] else None
+            cursor = cursor or _first(tables[table])
             self._threads.submit(self._run, look, cursor)
         return begun
 
@@ -230,12 +234,13 @@ class _Look:
             self._fail(Refused(str(unusable)))
             return
         while True:
+            doubt = self._doubt()
             came = self._connector.changes_since(self.table[2], cursor)
             if not isinstance(came, Changes):
                 self._fail(came)
                 return
             try:
-                told = self._take_in(came)
+                told = self._take_in(came, doubt)
             except NotRead as error:
                 self._fail(error.came)
                 return
@@ -272,14 +277,31 @@ class _Look:
 
     # --- taking in ------------------------------------------------------------------
 
-    def _take_in(self, came: Changes) -> int:
-        """How many of what was shown were news."""
+    def _doubt(self) -> Doubt | None:
+        """Of systems whose records can be read one by one."""
+        if not hasattr(self._connector, "show"):
+            return None
+        return Doubt(self._poller.application, self.table)
+
+    def _take_in(self, came: Changes, doubt: Doubt | None) -> int:
+        """How many of what was shown were news. What is doubtful is read again; also
+        what was first written to when all that was shown had been taken in."""
+        doubtful = doubt.about(came.records) if doubt else set()
+        news = self._taken_in(
+            without_fields(each) if each.record.record_id in doubtful else each
+            for each in came.records
+        )
+        if doubt:
+            doubt.note(doubtful | doubt.about(came.records))
+        return news
+
+    def _taken_in(self, records: Iterable[Shown]) -> int:
         application = self._poller.application
         domain, name, table = self.table
         uses = application.configuration.current.uses(*self.table)
         changes = [
             change
-            for each in came.records
+            for each in records
             if (
                 change := change_of(
                     *(name, table, self._whole(each, uses), uses, self._hasher(uses))
@@ -292,10 +314,10 @@ class _Look:
             part = changes[at : at + TAKEN_AT_ONCE]
             receipts = self._captured(poster, part)
             news += sum(each == "captured" for each in receipts)
-        if came.records:
+        if changes:
             log.info(
                 "poll.read system=%s table=%s shown=%d news=%d",
-                *(name, table, len(came.records), news),
+                *(name, table, len(changes), news),
             )
         return news
 
@@ -375,6 +397,12 @@ class _Look:
             raise NotRead(Unavailable(detail)) from error
         finally:
             came.pieces.close()
+
+
+def _first(system: RemoteSystem) -> Mapping[str, Any] | None:
+    """Where a table is read from that was not read before; None: from now on."""
+    since = system.settings.get("poll_from")
+    return {FROM: instant(since).isoformat()} if since else None
 
 
 def _seconds(system: RemoteSystem) -> float:

@@ -43,9 +43,10 @@ class _Queue:
         waiting = 1 if self.apart else min(len(self.ready), self.able.together)
         if self.able.batch > 1:
             return waiting if self.turns < BATCHES else 0
-        free = self.share - self.under_way
+        share = self.able.share_of(self.share)
+        free = share - self.under_way
         # Many threads with a few lanes each are slower than a few with many.
-        return min(waiting, free) if free >= min(waiting, self.share // 4) else 0
+        return min(waiting, free) if free >= min(waiting, share // 4) else 0
 
     def take(self, size: int) -> list[Lane]:
         source = self.apart or self.ready

@@ -135,7 +135,7 @@ class _Means:
 
     @property
     def transport(self) -> Transport:
-        return Transport(self.config.allow_networks)
+        return Transport.of(self.config)
 
     @property
     def connect(self) -> Callable[[RemoteSystem], Connector]:

@@ -59,7 +59,8 @@ def test_a_described_system_is_added_with_its_description_and_no_secret_in_it(
     rps: Rps, application: RemoteProcessSync, secret: str, database: str
 ) -> None:
     hook = ("--hook-secret-file", secret)
-    result = rps(*ADD, *GITLAB, "--secret-file", secret, *hook, "--poll-seconds", "9")
+    polled = ("--poll-seconds", "9", "--poll-from", "2026-01-31T10:00:00+02:00")
+    result = rps(*ADD, *GITLAB, "--secret-file", secret, *hook, *polled)
     assert result.exit_code == 0, result.stderr
     assert "of class D, asked for its changes" in result.stderr
     assert result.stdout == ""
@@ -75,6 +76,7 @@ def test_a_described_system_is_added_with_its_description_and_no_secret_in_it(
     said: dict[str, Any] = json.loads(events[0][0])["settings"]
     assert said["described"]["name"] == "gitlab"
     assert (said["set"], said["poll_seconds"]) == ({"project": "acme/desk"}, 9)
+    assert said["poll_from"] == "2026-01-31T08:00:00+00:00"
     assert "s3cret" not in events[0][0]
     away = rps("system", "activate", "desk")
     assert away.exit_code == 4

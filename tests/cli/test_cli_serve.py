@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,8 @@ from click.testing import CliRunner
 from rps.cli import main
 from rps.cli.demo.processes import free_port
 from rps.postgres import EmbeddedServer
+from rps.sandbox.roundup import tracker
+from rps.sandbox.roundup.tracker import TrackerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,5 +95,29 @@ def test_a_sandbox_without_a_kind_is_the_ticket_system(
 
 def test_kinds_of_sandboxes_are_listed() -> None:
     result = CliRunner().invoke(main, ["sandbox", "--help"])
-    assert "push" in result.stdout
-    assert "servicenow" in result.stdout
+    for kind in ("push", "servicenow", "roundup"):
+        assert kind in result.stdout
+
+
+@pytest.mark.parametrize(
+    "command", [["sandbox", "roundup", "desk", "--home"], ["demo", "--data-dir"]]
+)
+def test_without_the_tracker_it_says_how_to_get_it(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracker, "find_spec", lambda _name: None)
+    result = CliRunner().invoke(main, [*command, str(tmp_path / "new")])
+    assert result.exit_code == 2
+    assert "pip install 'rps[demo]'" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tracker_is_set_up_once_and_moves_to_another_port(tmp_path: Path) -> None:
+    """It is told where it is reached: it compares that with each write's Origin."""
+    settings = TrackerSettings("desk", tmp_path / "desk", "a password", port=81)
+    tracker.set_up(settings)
+    before = (tmp_path / "desk" / "db" / "db").stat().st_mtime_ns
+    tracker.set_up(replace(settings, port=82))
+    config = (tmp_path / "desk" / "config.ini").read_text()
+    assert "web = http://127.0.0.1:82/" in config
+    assert (tmp_path / "desk" / "db" / "db").stat().st_mtime_ns == before

@@ -187,6 +187,7 @@ def test_an_instance_is_added_with_its_password_from_a_file(
             str(tmp_path / "password"),
         ),
         *("--display-value", "assignment_group", "--requests-per-hour", "5000"),
+        *("--poll-from", "2026-01-31"),
     )
     assert made.exit_code == 0
     assert "correct horse" not in made.output
@@ -199,6 +200,7 @@ def test_an_instance_is_added_with_its_password_from_a_file(
         "username": "rps.sync",
         "display_values": ["assignment_group"],
         "requests_per_hour": 5000,
+        "poll_from": "2026-01-31T00:00:00+00:00",
     }
 
 
@@ -211,6 +213,8 @@ def test_what_is_missing_or_out_of_place_names_its_option(rps: Rps) -> None:
             "--password-file: basic needs",
         ),
         (("--poll-seconds", "5"), "--poll-seconds is for --connector servicenow"),
+        (("--poll-from", "2026-01-31"), "--poll-from is for --connector servicenow"),
+        (("--poll-from", "yesterday"), "'yesterday': give a time like"),
         (
             ("--connector", "servicenow", "--batch", "9"),
             "--batch is for --connector push",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import threading
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -10,12 +11,17 @@ import pytest
 from plain_desk import TOKEN, PlainDesk, serving
 
 from rps.application import RemoteProcessSync
+from rps.application.captured import Poster
 from rps.application.connections import Connections
 from rps.connectors.rest import presets
 from rps.connectors.transport import Transport
+from rps.domain.delivery import Shown, Snapshot
 from rps.domain.remote_system import RemoteSystem
 from rps.projections.hint_questions import HintQuestions
+from rps.workers.deliverer import Deliverer
+from rps.workers.doubt import Doubt
 from rps.workers.hints import ATTEMPTS_MAX, Hints
+from rps.workers.poller import Poller
 from rps.workers.receiver import Receiver
 from rps.workers.worker import clock
 
@@ -37,6 +43,12 @@ MEMBERS: dict[str, Any] = {
     },
 }
 
+WRITING = """
+INSERT INTO lanes (correlation_id, direction, member, domain, system, holder)
+SELECT correlation_id, 'out', 'desk', 'top', 'desk', 'somebody'
+FROM links WHERE member = 'desk' AND record_id = %(record_id)s
+"""
+
 
 class Reading:
     """A node that shares the tickets of a desk, and reads those that it is told of."""
@@ -50,7 +62,13 @@ class Reading:
         now = clock()
         self.application.ensure_domain("top", "", "test", now)
         described, _ = presets.read_text(presets.text("generic"))
-        settings = {"url": url, "secrets": ["desk"], "described": described, "set": {}}
+        settings = {
+            "url": url,
+            "secrets": ["desk"],
+            "described": described,
+            "set": {},
+            "poll_from": "2020-01-01T00:00:00Z",
+        }
         for name, kind, of in (
             ("desk", "rest", settings),
             ("acme", "push", {"url": url, "secrets": ["desk"]}),
@@ -95,6 +113,48 @@ class Reading:
         hints._threads.shutdown()
         return begun
 
+    def poll(self) -> None:
+        """The table, to its end; at first from its beginning."""
+        with psycopg.connect(self.database) as conn:
+            conn.execute("UPDATE polls SET due_at = now()")
+        poller = Poller(self.application, self._connect, clock)
+        poller.work()
+        poller.close()
+
+    def receive(self) -> None:
+        Receiver(self.application, clock).work()
+
+    def posted(self, operation: str, **fields: str) -> None:
+        """Acme says so, and the desk is written to."""
+        change = {
+            "system": "acme",
+            "table": "incident",
+            "record_id": "INC1",
+            "operation": operation,
+            "change_id": f"{operation} of {fields}",
+            "fields": {"short_description": fields["title"]},
+        }
+        poster = Poster("top", "test")
+        self.application.intake.capture(poster, [change], clock())
+        self.receive()
+        done = threading.Semaphore(0)
+        deliverer = Deliverer(
+            *(self.application, self._connect, clock, lambda: 0.5),
+            finished=done.release,
+        )
+        assert deliverer.work() == 1
+        assert done.acquire(timeout=30)
+        deliverer.close()
+
+    def is_written_to(self, record_id: str) -> None:
+        with psycopg.connect(self.database) as conn:
+            conn.execute(WRITING, {"record_id": record_id})
+
+    def let_go(self) -> None:
+        with psycopg.connect(self.database) as conn:
+            conn.execute("UPDATE lanes SET holder = NULL, leased_until = NULL")
+            conn.execute("UPDATE hints SET due_at = now()")
+
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.database) as conn:
             return conn.execute(sql).fetchall()
@@ -132,6 +192,46 @@ def test_a_record_that_a_hook_told_of_is_read_with_its_comments(
     assert change["fields"] == {"title": "Printer"}
     assert [(e["id"], e["text"]) for e in change["entries"]] == [("9", "Smoke")]
     assert reading.ask("SELECT count(*) FROM hints") == [(0,)]
+
+
+def test_a_record_that_is_written_to_meanwhile_is_read_again_then(
+    reading: Reading,
+) -> None:
+    """It showed the value of before the write, which looked like an edit back to it."""
+    reading.desk._created({"title": "Printer"})
+    reading.poll()
+    reading.receive()
+    reading.is_written_to("1")
+    reading.desk.edit(1, title="Printer on fire")
+    comment = {"id": 9, "text": "Smoke", "author": "Dee", "at": clock().isoformat()}
+    reading.desk.comments[1].append(comment)
+    reading.poll()
+    change = reading.captured()[-1]
+    assert change["fields"] == {}
+    assert [e["text"] for e in change["entries"]] == ["Smoke"]
+    assert reading.read() == 1
+    assert len(reading.captured()) == 2  # it is being written to still
+    reading.let_go()
+    assert reading.read() == 1
+    assert reading.captured()[-1]["fields"] == {"title": "Printer on fire"}
+    assert reading.ask("SELECT count(*) FROM hints") == [(0,)]
+
+
+def test_a_reading_from_before_a_write_was_heard_of_is_in_doubt(
+    reading: Reading,
+) -> None:
+    reading.posted("create", title="Printer")
+    table = ("top", "desk", "ticket")
+    shown = [Shown(Snapshot("1", "1", {"title": "Printer"}))]
+    before = Doubt(reading.application, table)
+    assert before.about(shown) == set()
+    reading.posted("update", title="Printer on fire")
+    assert reading.desk.tickets[1]["title"] == "Printer on fire"
+    assert before.about(shown) == {"1"}
+    assert Doubt(reading.application, table).about(shown) == set()
+    [(correlation,)] = reading.ask("SELECT DISTINCT correlation_id::text FROM links")
+    unlinked = [Shown(Snapshot("99", "1", {}), external_id=correlation)]
+    assert before.about(unlinked) == {"99"}
 
 
 def test_the_same_told_twice_is_taken_once(reading: Reading) -> None:

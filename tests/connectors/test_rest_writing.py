@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from described import CORRELATION, FILE_OF, NOW, Files, connector, write
+from described import CONTENT, CORRELATION, FILE_OF, NOW, Files, connector, write
 from loopback_server import LoopbackServer, answer
 from plain_desk import TOKEN, PlainDesk, serving
 
@@ -15,6 +16,7 @@ from rps.connectors.conformance.unreliable import Unreliable
 from rps.connectors.rest import presets
 from rps.connectors.rest.calls import Placed
 from rps.connectors.rest.connector import RestConnector
+from rps.connectors.rest.description import Call
 from rps.domain.delivery import (
     Changes,
     Delivered,
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
     from rps.domain.delivery import Write
 
 FIRST = JournalEntry("acme:1", "comments", "first", "Ann", "2026-11-24T10:00:00Z")
+THIRD = JournalEntry("acme:3", "comments", "third", "Ann", "2026-11-24T10:01:00Z")
+OTHER = b"another shot"
+SHA256_OF_OTHER = hashlib.sha256(OTHER).hexdigest()
 SECOND = JournalEntry("acme:2", "comments", "second", "Ann", "2026-11-24T10:00:00Z")
 
 
@@ -51,8 +56,10 @@ class Placing:
 
     def connector(self, description: Description | None = None) -> RestConnector:
         placed = Placed(description or self.description, self.url, {}, TOKEN)
+        files = Files()
+        files.held[SHA256_OF_OTHER] = OTHER
         return RestConnector(
-            self.wire, placed, Files(), lambda: NOW, lambda _seconds: None
+            self.wire, placed, files, lambda: NOW, lambda _seconds: None
         )
 
     def without_markers(self) -> Description:
@@ -88,6 +95,58 @@ def test_a_record_comes_with_its_comments_and_files(placing: Placing) -> None:
     assert placing.desk.tickets[1]["external_id"] == CORRELATION
     assert placing.texts() == ["first", "second"]
     assert [f["name"] for f in placing.desk.files[1]] == ["shot.txt"]
+
+
+def test_what_comments_move_is_put_right_once_all_of_them_are_there(
+    placing: Placing,
+) -> None:
+    """A comment reopens a ticket there: one that was closed with a comment as well."""
+    call = Call("PATCH", "/tickets/{record_id}", body={"state": "{fields.state}"})
+    call = replace(call, when="state", changed="state", if_match="current")
+    tables = {
+        name: replace(table, comments=replace(table.comments, after=(call,)))
+        for name, table in placing.description.tables.items()
+        if table.comments is not None
+    }
+    commented = placing.desk._of_ticket
+
+    def reopening(method: str, number: int, rest: list[str], *more: Any) -> Any:
+        if (method, rest) == ("POST", ["comments"]):
+            placing.desk.tickets[number]["state"] = "open"
+        return commented(method, number, rest, *more)
+
+    placing.desk._of_ticket = reopening  # type: ignore[method-assign]
+    desk = placing.connector(replace(placing.description, tables=tables))
+    outcome = desk.write(everything(fields={"title": "Printer", "state": "closed"}))
+    assert isinstance(outcome, Delivered)
+    assert placing.texts() == ["first", "second"]
+    assert placing.desk.tickets[1]["state"] == "closed"
+    patches = [path for method, path in placing.desk.asked if method == "PATCH"]
+    assert len(patches) == 1
+
+
+def test_a_file_of_the_same_name_is_not_taken_for_ours_where_no_size_is_told(
+    placing: Placing,
+) -> None:
+    """It was: a message of several parts left out the file that it carried."""
+    tables = {
+        name: replace(table, files=replace(table.files, size=""))
+        for name, table in placing.description.tables.items()
+        if table.files is not None
+    }
+    desk = placing.connector(replace(placing.description, tables=tables))
+    made = desk.write(everything())
+    assert isinstance(made, Delivered)
+    other = replace(FILE_OF, id="acme:att2", sha256=SHA256_OF_OTHER, size=len(OTHER))
+    given = write(
+        record_id="1",
+        if_match=str(placing.desk.tickets[1]["version"]),
+        entries=(THIRD,),
+        attachments=(FILE_OF, other),
+    )
+    assert isinstance(desk.write(given), Delivered)
+    kept = sorted(placing.desk.bytes[f["id"]] for f in placing.desk.files[1])
+    assert kept == sorted([CONTENT, OTHER])
 
 
 @pytest.mark.parametrize("marked", [True, False])

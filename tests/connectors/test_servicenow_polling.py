@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from servicenow_cases import CORRELATION, Case
 
+from rps.connectors.servicenow import journals
 from rps.connectors.servicenow.lists import PAGE
 from rps.connectors.transport import Answer, Headers
-from rps.domain.delivery import Changes, Incoming, Missing, Refused, Unavailable
+from rps.domain.delivery import FROM, Changes, Incoming, Missing, Refused, Unavailable
 
 if TYPE_CHECKING:
     from rps.connectors.transport import Request
@@ -176,6 +178,74 @@ def test_entries_come_with_their_record_each_once_and_in_order(case: Case) -> No
     follower.catch_up()
     assert rows[follower.entries[-1]]["value"] == "four"
     assert len(follower.entries) == 5
+
+
+def test_entries_of_before_come_along_in_the_order_they_were_written(
+    case: Case,
+) -> None:
+    """They used to follow the newest one: so they were read at the other side."""
+    follower = Follower(case)
+    record_id = case.there.insert()
+    for text in ("one", "two", "three"):
+        case.there.clock.now += 7
+        case.there.edit(record_id, comments=text)
+    case.there.clock.now += 7
+    came = case.connector.changes_since("incident", follower.cursor)
+    assert isinstance(came, Changes)
+    changed, *alone = came.records
+    texts = [e["text"] for e in (*changed.earlier, *changed.entries)]
+    assert texts == ["one", "two", "three"]
+    assert [e["text"] for each in alone for e in each.entries] == ["one", "two"]
+
+
+def test_a_record_is_shown_alike_by_its_own_list_and_for_its_file(case: Case) -> None:
+    """For its file it was shown without what was said, which then came by itself."""
+    follower = Follower(case)
+    record_id = case.there.insert()
+    case.there.edit(record_id, comments="Smoke")
+    case.there.attach(record_id, "log.txt", b"lines")
+    case.there.clock.now += 7
+    came = case.connector.changes_since("incident", follower.cursor)
+    assert isinstance(came, Changes)
+    changed = [each for each in came.records if each.record.fields]
+    assert len(changed) == 2
+    assert changed[0] == changed[1]
+    assert [each["text"] for each in changed[0].entries] == ["Smoke"]
+
+
+def test_more_entries_than_an_answer_holds_are_read_in_parts(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journals, "ROWS_MAX", 3)
+    follower = Follower(case)
+    for number in range(4):
+        record_id = case.there.insert()
+        for text in ("one", "two"):
+            case.there.edit(record_id, comments=f"{text} of {number}")
+    follower.catch_up()
+    assert len(follower.entries) == 8
+
+
+def test_what_was_there_before_is_read_from_the_moment_that_is_given(
+    case: Case,
+) -> None:
+    old = case.there.insert()
+    case.there.clock.now += 86_400
+    since = datetime.fromtimestamp(case.there.clock.now, UTC).isoformat()
+    record_id = case.there.insert()
+    case.there.edit(record_id, comments="from before")
+    file_id = case.there.attach(record_id, "log.txt", b"lines")
+    case.there.clock.now += 86_400
+    follower = Follower(case)
+    follower.cursor = {FROM: since}
+    follower.catch_up()
+    assert set(follower.fields) == {record_id}
+    assert old not in follower.fields
+    assert len(follower.entries) == 1
+    assert follower.files == [file_id]
+    case.there.edit(old, short_description="and it goes on")
+    follower.catch_up()
+    assert old in follower.fields
 
 
 def test_an_entry_from_while_the_poller_was_away_is_seen_however_long(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import pytest
 from loopback_server import LOOPBACK, Line, LoopbackServer, Received, answer
 
-from rps.connectors.transport import Answer, NoAnswer, NotSent, Transport
+from rps.config import Config, ConfigurationError
+from rps.connectors.transport import Answer, NoAnswer, NotSent, Request, Transport
 
 if TYPE_CHECKING:
     import ssl
@@ -48,6 +50,28 @@ def test_a_trusted_certificate_for_the_name_is_accepted(
             assert isinstance(said, Answer)
             assert said.body == b"{}"
     assert server.connections == 1
+
+
+def test_an_operator_names_the_authorities_that_are_trusted(
+    certificate: Path, tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    known = {"RPS_ALLOW_NETWORKS": "127.0.0.0/8"}
+    with LoopbackServer(echo, tls=tls) as server:
+        url = f"https://localhost:{server.port}/"
+        stranger = Transport.of(Config.from_environ(known))
+        said = stranger.send(Request("GET", url, {}))
+        assert isinstance(said, NotSent)
+        assert "self-signed certificate" in said.detail
+        trusted = Config.from_environ({**known, "RPS_CA_FILE": str(certificate)})
+        said = Transport.of(trusted).send(Request("GET", url, {}))
+        assert isinstance(said, NotSent)
+        assert said.detail.startswith("TLS: Hostname mismatch")  # it is somebody's
+    nowhere = tmp_path / "ca.pem"
+    with pytest.raises(ConfigurationError, match="there is no such file"):
+        Config.from_environ({"RPS_CA_FILE": str(nowhere)})
+    nowhere.write_text("no certificate")
+    with pytest.raises(ConfigurationError, match="certificates in PEM"):
+        Config.from_environ({"RPS_CA_FILE": str(nowhere)})
 
 
 def test_a_certificate_for_another_name_gets_nothing(

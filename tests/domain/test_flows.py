@@ -83,6 +83,17 @@ def test_a_step_before_the_map_sees_the_members_own_fields() -> None:
     assert shown == {"title": "7: disk", "state": "7: disk!"}
 
 
+def test_a_step_before_the_map_makes_shared_values_of_others() -> None:
+    """A member may know more values than are shared: it was refused to ask for them."""
+    steps = [{"name": "x", "when": "state=chatting", "set": {"state": "new"}}, "map"]
+    fields = {"title": {"type": "text"}}
+    fields["state"] = {"type": "choice", "values": ["new", "done"]}
+    known = flowing(inbound=steps).to_document()
+    record = SharedRecord(parse({**known, "fields": {**known["fields"], **fields}}))
+    shown = values(record.shows("a", 1, state="chatting"))
+    assert shown == {"state": "new"}
+
+
 def test_a_text_that_is_one_field_alone_keeps_its_kind() -> None:
     record = coming({"name": "x", "set": {"title": None, "tags": "{labels}"}}, "map")
     shown = values(record.shows("a", 1, title="gone", labels=["b", "a"]))

@@ -244,6 +244,7 @@ def test_what_an_instance_lacks_or_does_not_have_is_named(node: Node) -> None:
         ({**url, "username": "rps", "batch": 3}, "/settings/batch"),
         ({**url, "auth": "oauth-client"}, "/settings/client_id"),
         ({**url, "username": "rps", "overlap_seconds": 1}, "/settings/overlap_seconds"),
+        ({**url, "username": "rps", "poll_from": "soon"}, "/settings/poll_from"),
         ({**url, "username": "rps"}, "/credentials/password"),
     ):
         refused = register(node, connector="servicenow", settings=settings)

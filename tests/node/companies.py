@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 from processes import HTTP, SECRET, Running, a_moment, free_port
+from push_desk import Desk
 
-from rps.cli.demo.desk import Desk
 from rps.workers.worker import clock
 
 if TYPE_CHECKING:

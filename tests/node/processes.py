@@ -59,6 +59,9 @@ class Process:
             start_new_session=True,
         )
 
+    def require_running(self) -> None:
+        assert self._process.poll() is None, f"{self.name} ended by itself"
+
     def kill(self) -> None:
         """SIGKILL, children included: nobody gets to say goodbye."""
         self.kills += 1

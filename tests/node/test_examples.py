@@ -11,8 +11,8 @@ import pytest
 import yaml
 from companies import QUIET
 from processes import HTTP, SECRET, Running, a_moment, free_port
+from push_desk import Desk
 
-from rps.cli.demo.desk import Desk
 from rps.workers.worker import clock
 
 if TYPE_CHECKING:

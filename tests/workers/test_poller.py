@@ -50,6 +50,36 @@ def test_a_record_and_what_becomes_of_it_arrive_at_the_other_side(
     assert place.trackers["zenith"].records["Z1"].deleted
 
 
+def test_comments_of_one_poll_arrive_in_their_order_and_once(
+    place: PollingPlace,
+) -> None:
+    record_id = place.there.insert(short_description="Fire", state="open")
+    for text in ("one", "two", "three"):
+        place.clock.ahead += 7
+        place.there.edit(record_id, comments=text)
+    place.all_settled()
+    assert place.said_to_zenith() == ["one", "two", "three"]
+
+
+def test_a_system_that_says_so_is_read_from_before_it_was_registered(
+    database: str,
+) -> None:
+    place = PollingPlace(database)
+    place.there.insert(short_description="Older than rps", state="open")
+    place.clock.ahead += 3_600
+    found = place.application.configuration.refresh().system("top", "acme")
+    assert found is not None
+    settings = {**found.settings, "poll_from": "2020-01-01T00:00:00Z"}
+    place.application.change(
+        RemoteSystem,
+        found.id,
+        lambda each: each.change("", settings, "tester", place.now()),
+    )
+    place.all_settled()
+    assert [each["subject"] for each in zenith_of(place)] == ["Older than rps"]
+    place.close()
+
+
 def test_the_same_change_is_taken_once_however_often_it_is_read(
     place: PollingPlace,
 ) -> None:

@@ -57,6 +57,15 @@ class Hall:
         return self.turns.close()
 
 
+def test_a_system_that_takes_few_writes_at_once_gets_no_more() -> None:
+    hall = Hall()
+    able = Capabilities(dedupe=False, conditional_write=True, read_back=True, at_once=2)
+    hall.turns.share(KEY, able, 8)
+    hall.turns.put(KEY, lanes(5))
+    assert hall.await_turns(2) == [1, 1]
+    assert len(hall.end()) == 3
+
+
 def test_a_system_gets_its_share_and_no_more() -> None:
     hall = Hall()
     hall.turns.share(KEY, ONE, 3)

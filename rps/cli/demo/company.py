@@ -15,7 +15,6 @@ import urllib3
 from rps.application.neighbours import Neighbours
 from rps.application.secret_store import SecretStore
 from rps.application.tokens import NotAuthenticated, authenticate
-from rps.cli.demo.desk import Desk
 from rps.cli.demo.waiting import wait_until
 from rps.cli.session import Session, application_of
 from rps.cli.setup import issue_token
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from rps.cli.demo.desk import Desk
     from rps.cli.demo.processes import Processes
     from rps.domain.remote_system import RemoteSystem
 
@@ -39,8 +39,6 @@ CALLER = "you"
 ACTOR = "demo"
 DESK = "desk"
 """What each company calls its own ticket system."""
-
-ROLES = {DESK: "ih_process_sync_api", CALLER: "admin"}
 COPY = """
 SELECT record_id FROM links
 WHERE correlation_id = %(correlation_id)s AND member = 'desk'
@@ -49,18 +47,17 @@ WHERE correlation_id = %(correlation_id)s AND member = 'desk'
 
 @dataclass
 class Company:
-    """`folder` is its node's. Ports, secret and tokens are kept for when the demo is
+    """`folder` is its node's. Ports, password and token are kept for when the demo is
     continued; the session lasts as long as `attached`."""
 
     name: str
     other: str
-    table: str
     folder: Path
     api_port: int
-    desk_port: int
-    secret: str
-    tokens: dict[str, str] = field(default_factory=dict)
+    desk: Desk
+    token: str = ""
     _session: Session | None = None
+    _numbers: dict[str, str] = field(default_factory=dict)
 
     @property
     def node(self) -> str:
@@ -72,14 +69,6 @@ class Company:
         return f"http://127.0.0.1:{self.api_port}"
 
     @property
-    def desk_url(self) -> str:
-        return f"http://127.0.0.1:{self.desk_port}"
-
-    @property
-    def desk(self) -> Desk:
-        return Desk(f"{self.name}-desk", self.desk_url, self.table)
-
-    @property
     def server(self) -> EmbeddedServer:
         return EmbeddedServer(self.folder / "postgres")
 
@@ -89,15 +78,19 @@ class Company:
             raise Failure(f"the node of {self.name} does not run yet")
         return self._session
 
+    def settings(self) -> dict[str, str]:
+        """What its operator's environment says."""
+        where = {"RPS_DATA_DIR": str(self.folder), "RPS_ALLOW_NETWORKS": NETWORKS}
+        return where | self.desk.trust()
+
     def environ(self) -> dict[str, str]:
         """Of all its processes; `RPS_*` set by the user is left out."""
         own = {k: v for k, v in os.environ.items() if not k.startswith("RPS_")}
-        return own | {
-            "RPS_DATA_DIR": str(self.folder),
+        more = {
             "RPS_PORT": str(self.api_port),
-            "RPS_ALLOW_NETWORKS": NETWORKS,
             "RPS_BREAKER_SECONDS": str(BREAKER_SECONDS),
         }
+        return own | self.settings() | more
 
     # --- what runs ------------------------------------------------------------------
 
@@ -118,16 +111,12 @@ class Company:
         wait_until(serves, f"the node of {self.name} serves", processes)
 
     def start_desk(self, processes: Processes) -> None:
-        database = self.folder.parent / f"{self.name}.sqlite"
+        """Before the node, which has to believe its certificate."""
         processes.start(
-            f"{self.name}-desk",
-            self.environ()
-            | {
-                "RPS_SANDBOX_SECRETS": self.secret,
-                "RPS_SANDBOX_REPORT_TOKEN": self.tokens[DESK],
-            },
-            *("sandbox", self.name, "--database", str(database), "--system", DESK),
-            *("--port", str(self.desk_port), "--report-url", self.api),
+            self.desk.name,
+            # Its process is told apart by the folder, as all of the company's are.
+            self.environ() | {"RPS_CA_FILE": ""} | self.desk.environ(),
+            *self.desk.command(),
         )
         wait_until(self.desk.answers, f"the desk of {self.name} answers", processes)
 
@@ -158,32 +147,28 @@ class Company:
     # --- how it is set up -----------------------------------------------------------
 
     def configure(self) -> None:
-        """Domain, accounts with tokens, its desk. Again: no change."""
+        """Domain, an account with a token, its desk. Again: no change."""
         session = self.session
         application, now = session.application, session.now
         application.ensure_domain(TOP, "", ACTOR, now)
-        for name, role in ROLES.items():
-            application.ensure_account(TOP, name, [role], ACTOR, now)
-            self._ensure_token(name)
-        self._secrets().keep(TOP, DESK, self.secret)
-        settings = {"url": f"{self.desk_url}/rps", "secrets": [DESK]}
-        system, _ = application.register_system(
-            *(TOP, DESK, "push", "a sandbox", settings), ACTOR, now
-        )
+        application.ensure_account(TOP, CALLER, ["admin"], ACTOR, now)
+        self._ensure_token()
+        self._secrets().keep(TOP, DESK, self.desk.secret)
+        settings = {**self.desk.settings(), "secrets": [DESK]}
+        about = (TOP, DESK, self.desk.connector, self.desk.kind)
+        system, _ = application.register_system(*about, settings, ACTOR, now)
         application.activate_system(system.id, ACTOR, now)
 
-    def _ensure_token(self, name: str) -> None:
+    def _ensure_token(self) -> None:
         session = self.session
         try:
-            authenticate(
-                self.tokens.get(name, ""), session.configuration(), session.now
-            )
+            authenticate(self.token, session.configuration(), session.now)
         except NotAuthenticated:
-            account = session.account(TOP, name)
+            account = session.account(TOP, CALLER)
             for token_id in list(account.tokens):
                 account.revoke_token(token_id, ACTOR, session.now)
             made = issue_token(session.application, account, LIFETIME_DAYS)
-            self.tokens[name] = made["token"]
+            self.token = made["token"]
 
     def _secrets(self) -> SecretStore:
         return SecretStore(self.session.application, os.urandom)
@@ -214,6 +199,12 @@ class Company:
         """Its own number of a shared ticket; empty where it has none yet."""
         found = self.session.ask(COPY, {"correlation_id": correlation_id})
         return str(found[0]["record_id"]) if found else ""
+
+    def shown(self, record_id: str) -> str:
+        """What its people call the ticket."""
+        if record_id not in self._numbers:
+            self._numbers[record_id] = self.desk.shown(record_id)
+        return self._numbers[record_id]
 
     def is_at_work(self) -> bool:
         """Whether the workers have come up: the views are where the log is."""

@@ -37,7 +37,7 @@ def decide(story: Story, shared: Journey) -> None:
                 found.append((company, str(row["number"]), keep))
         return bool(found)
 
-    theirs = str(zenith.desk.ticket(copy)["summary"])
+    theirs = zenith.desk.ticket(copy).title
     wait_until(opened, "the conflict is open", story.processes)
     company, number, keep = found[0]
     show = ("conflict", "show", number)
@@ -49,8 +49,8 @@ def decide(story: Story, shared: Journey) -> None:
     stage.command(company.name, resolve)
 
     def titles() -> tuple[str, str]:
-        ours = acme.desk.ticket(shared.ticket)["short_description"]
-        return str(ours), str(zenith.desk.ticket(copy)["summary"])
+        ours = acme.desk.ticket(shared.record_id).title
+        return ours, zenith.desk.ticket(copy).title
 
     wait_until(lambda: len(set(titles())) == 1, "both sides agree", story.processes)
     stage.print()

@@ -1,84 +1,328 @@
-"""A ticket desk: what the people at one of the two companies do in their own system."""
+"""A company's own ticket system, as the people who work in it use it."""
 
 from __future__ import annotations
 
-from typing import Any
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import orjson
 import urllib3
 
+from rps.cli.described import settings_of
 from rps.cli.terminal import Failure
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-class Desk:
-    """`table` of the sandbox at `url`, as its own users reach it."""
+POLL_SECONDS = 1
+JSON = "application/json"
+CREATED = 201
+MOVED = 412
 
-    def __init__(self, name: str, url: str, table: str) -> None:
-        self.name, self.url, self.table = name, url, table
-        self._pool = urllib3.PoolManager(timeout=10.0, retries=False)
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """As the system shows it, in its own words. `files`: name to bytes."""
+
+    title: str
+    state: str
+    priority: str
+    comments: tuple[str, ...]
+    files: Mapping[str, bytes]
+
+
+class Desk(ABC):
+    """Records are named by their ids; people sign in with the desk's password."""
+
+    kind: str
+    """What the product is called."""
+    connector: str
+
+    def __init__(self, name: str, folder: Path, port: int, password: str) -> None:
+        """What it keeps is in `folder`, under its `name`."""
+        self.name, self.port, self.password = name, port, password
+        self._folder = folder
+        self._pools: dict[str, urllib3.PoolManager] = {}
+
+    @property
+    @abstractmethod
+    def url(self) -> str: ...
+
+    @property
+    @abstractmethod
+    def secret(self) -> str:
+        """By which rps is let in."""
+
+    @property
+    @abstractmethod
+    def people(self) -> tuple[str, str]:
+        """Two who work there."""
+
+    @abstractmethod
+    def command(self) -> tuple[str, ...]:
+        """By which rps runs it."""
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """How rps reaches it."""
+
+    def environ(self) -> dict[str, str]:
+        """Of its process, the password."""
+        return {"RPS_SANDBOX_PASSWORD": self.password}
+
+    def trust(self) -> dict[str, str]:
+        """What a node's environment has to say so that it believes the desk."""
+        return {}
 
     def answers(self) -> bool:
-        """Whether the sandbox is there."""
+        """Whether it is there."""
         try:
-            return self._pool.request("GET", f"{self.url}/outbox").status == 200  # noqa: PLR2004 - OK
-        except urllib3.exceptions.HTTPError:
+            return self._send(self.people[0], "GET", "/").status < 500  # noqa: PLR2004
+        except (urllib3.exceptions.HTTPError, OSError):
             return False
 
-    def create(self, user: str, **values: Any) -> str:
-        """A new ticket; its number."""
-        body = {"fields": values, "user": user}
-        return str(self._ask("POST", f"/records/{self.table}", body)["id"])
+    @abstractmethod
+    def page(self, ticket: str) -> str:
+        """Where people look at it."""
 
-    def edit(self, ticket: str, user: str, **values: Any) -> None:
-        path = f"/records/{self.table}/{ticket}"
-        self._ask("PATCH", path, {"fields": values, "user": user})
+    @abstractmethod
+    def shown(self, ticket: str) -> str:
+        """What people call it."""
+
+    @abstractmethod
+    def ticket(self, ticket: str) -> Ticket: ...
+
+    @abstractmethod
+    def create(self, user: str, title: str, **values: str) -> str:
+        """Its id."""
+
+    @abstractmethod
+    def edit(self, ticket: str, user: str, **values: str) -> None:
+        """Fields by the system's own names."""
+
+    @abstractmethod
+    def comment(self, ticket: str, user: str, text: str) -> None: ...
+
+    @abstractmethod
+    def attach(
+        self, ticket: str, user: str, name: str, kind: str, content: bytes
+    ) -> None: ...
+
+    def _send(
+        self,
+        user: str,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        **headers: str,
+    ) -> urllib3.BaseHTTPResponse:
+        """As this person; whatever it answers."""
+        given = {
+            "Accept": JSON,
+            "Content-Type": JSON,
+            "User-Agent": user,
+            **urllib3.make_headers(basic_auth=f"{user}:{self.password}"),
+            **{name.replace("_", "-"): each for name, each in headers.items()},
+        }
+        url = f"{self.url}{path}"
+        return self._pool().request(method, url, body=body, headers=given)
+
+    def _pool(self) -> urllib3.PoolManager:
+        """Kept as long as the desk has the certificate that it was made with."""
+        certificate = self.trust().get("RPS_CA_FILE", "")
+        known = Path(certificate).read_text() if certificate else ""
+        if known not in self._pools:
+            pool = urllib3.PoolManager(
+                retries=False, timeout=30.0, ca_certs=certificate or None
+            )
+            self._pools = {known: pool}
+        return self._pools[known]
+
+    def _json(self, answer: urllib3.BaseHTTPResponse) -> Any:
+        """What it says; raises Failure where it says no."""
+        if answer.status >= 300:  # noqa: PLR2004 - from here on HTTP means no
+            raise Failure(f"{self.name} answered {answer.status}: {answer.data!r}")
+        return orjson.loads(answer.data)
+
+
+class InstanceDesk(Desk):
+    """Incidents of a ServiceNow instance; an id is a sys_id."""
+
+    kind, connector, table = "ServiceNow", "servicenow", "incident"
+    people = ("ann.agent", "carl.case")
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def secret(self) -> str:
+        return orjson.dumps({"password": self.password}).decode()
+
+    def command(self) -> tuple[str, ...]:
+        database = self._folder / f"{self.name}.sqlite"
+        where = ("--database", str(database), "--port", str(self.port))
+        return ("sandbox", "servicenow", self.name, *where)
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            "url": self.url,
+            "auth": "basic",
+            "username": "rps.integration",
+            "poll_seconds": POLL_SECONDS,
+        }
+
+    def trust(self) -> dict[str, str]:
+        return {"RPS_CA_FILE": str(self._folder / f"{self.name}.pem")}
+
+    def page(self, ticket: str) -> str:
+        return f"{self.url}/incident.do?sys_id={ticket}"
+
+    def shown(self, ticket: str) -> str:
+        path = f"table/incident/{ticket}?sysparm_fields=number"
+        return str(self._ask(self.people[0], "GET", path)["number"])
+
+    def ticket(self, ticket: str) -> Ticket:
+        user = self.people[0]
+        seen = self._ask(user, "GET", f"table/incident/{ticket}")
+        said = self._ask(
+            user, "GET", f"table/sys_journal_field?element_id={ticket}&element=comments"
+        )
+        files = self._ask(
+            user, "GET", f"attachment?sysparm_query=table_sys_id={ticket}"
+        )
+        return Ticket(
+            seen["short_description"],
+            seen["state"],
+            seen["priority"],
+            tuple(each["value"] for each in said),
+            {each["file_name"]: self._bytes(each["sys_id"]) for each in files},
+        )
+
+    def create(self, user: str, title: str, **values: str) -> str:
+        said = {"short_description": title, **values}
+        return str(self._ask(user, "POST", "table/incident", said)["sys_id"])
+
+    def edit(self, ticket: str, user: str, **values: str) -> None:
+        self._ask(user, "PATCH", f"table/incident/{ticket}", values)
 
     def comment(self, ticket: str, user: str, text: str) -> None:
-        path = f"/records/{self.table}/{ticket}/comments"
-        self._ask("POST", path, {"text": text, "user": user})
+        self.edit(ticket, user, comments=text)
 
     def attach(
         self, ticket: str, user: str, name: str, kind: str, content: bytes
     ) -> None:
-        query = urlencode({"user": user, "name": name, "type": kind})
-        path = f"/records/{self.table}/{ticket}/attachments?{query}"
-        self._send("POST", path, content, "application/octet-stream")
+        query = {"table_name": "incident", "table_sys_id": ticket, "file_name": name}
+        path = f"/api/now/attachment/file?{urlencode(query)}"
+        self._json(self._send(user, "POST", path, content, Content_Type=kind))
 
-    def files(self, ticket: str) -> list[dict[str, Any]]:
-        """The ticket's attachments."""
-        found = self._ask("GET", f"/records/{self.table}/{ticket}")
-        return [each for each in found["attachments"] if not each["deleted"]]
+    def _bytes(self, file: str) -> bytes:
+        path = f"/api/now/attachment/{file}/file"
+        return self._send(self.people[0], "GET", path, Accept="*/*").data
 
-    def ticket(self, ticket: str) -> dict[str, Any]:
-        """The ticket's fields."""
-        found = self._ask("GET", f"/records/{self.table}/{ticket}")
-        return dict(found["fields"])
+    def _ask(self, user: str, method: str, path: str, values: Any = None) -> Any:
+        body = None if values is None else orjson.dumps(values)
+        return self._json(self._send(user, method, f"/api/now/{path}", body))["result"]
 
-    def tickets(self) -> list[str]:
-        """The numbers of all tickets."""
-        found: list[dict[str, Any]] = self._ask("GET", f"/records/{self.table}")
-        return [each["id"] for each in found]
 
-    def comments(self, ticket: str) -> list[str]:
-        """The texts of a ticket's comments."""
-        found = self._ask("GET", f"/records/{self.table}/{ticket}")
-        return [each["text"] for each in found["comments"]]
+class TrackerDesk(Desk):
+    """Issues of a Roundup tracker; an id is a number."""
 
-    def applied(self, after: int = 0) -> list[dict[str, Any]]:
-        """Messages from rps that took effect here, in order, past number `after`."""
-        found: list[dict[str, Any]] = self._ask("GET", f"/log?after={after}")
+    kind, connector, table = "Roundup", "rest", "issue"
+    people = ("zoe", "zack")
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def secret(self) -> str:
+        return self.password
+
+    def command(self) -> tuple[str, ...]:
+        where = ("--home", str(self._folder / f"{self.name}.tracker"))
+        return ("sandbox", "roundup", self.name, *where, "--port", str(self.port))
+
+    def settings(self) -> dict[str, Any]:
+        made = settings_of("roundup", self.url, self.name, ["user=rps"])
+        return {**made, "poll_seconds": POLL_SECONDS}
+
+    def page(self, ticket: str) -> str:
+        return f"{self.url}/issue{ticket}"
+
+    def shown(self, ticket: str) -> str:
+        return f"issue{ticket}"
+
+    def ticket(self, ticket: str) -> Ticket:
+        seen = self._seen(ticket)
+        return Ticket(
+            seen["title"],
+            (seen["status"] or {}).get("name", ""),
+            (seen["priority"] or {}).get("name", ""),
+            tuple(self._text(each["id"]) for each in seen["messages"]),
+            dict(self._file(each["id"]) for each in seen["files"]),
+        )
+
+    def create(self, user: str, title: str, **values: str) -> str:
+        return self._made(user, "issue", orjson.dumps({"title": title, **values}))
+
+    def edit(self, ticket: str, user: str, **values: str) -> None:
+        self._change(ticket, user, values)
+
+    def comment(self, ticket: str, user: str, text: str) -> None:
+        message = {"content": text, "author": user, "date": "."}
+        made = self._made(user, "msg", orjson.dumps(message))
+        self._change(ticket, user, {"@op": "add", "messages": [made]})
+
+    def attach(
+        self, ticket: str, user: str, name: str, kind: str, content: bytes
+    ) -> None:
+        parts: dict[str, Any] = {"name": name, "type": kind}
+        parts["content"] = (name, content, kind)
+        body, form = urllib3.encode_multipart_formdata(parts)
+        made = self._made(user, "file", body, Content_Type=form)
+        self._change(ticket, user, {"@op": "add", "files": [made]})
+
+    def _change(self, ticket: str, user: str, values: Mapping[str, Any]) -> None:
+        """Until nobody else was faster."""
+        while True:
+            etag = self._get(f"issue/{ticket}")["@etag"]
+            answer = self._ask(
+                user, "PATCH", f"issue/{ticket}", orjson.dumps(values), If_Match=etag
+            )
+            if answer.status != MOVED:
+                self._json(answer)
+                return
+
+    def _made(self, user: str, what: str, body: bytes, **headers: str) -> str:
+        return str(
+            self._json(self._ask(user, "POST", what, body, **headers))["data"]["id"]
+        )
+
+    def _seen(self, ticket: str) -> dict[str, Any]:
+        found: dict[str, Any] = self._get(f"issue/{ticket}?@verbose=2")["attributes"]
         return found
 
-    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        sent = None if body is None else orjson.dumps(body)
-        return self._send(method, path, sent, "application/json")
+    def _text(self, message: str) -> str:
+        path = f"msg/{message}?@fields=content&@verbose=3"
+        return str(self._get(path)["attributes"]["content"])
 
-    def _send(self, method: str, path: str, body: bytes | None, kind: str) -> Any:
-        headers = {"Content-Type": kind}
-        answer = self._pool.request(
-            method, f"{self.url}{path}", body=body, headers=headers
+    def _file(self, file: str) -> tuple[str, bytes]:
+        name = self._get(f"file/{file}?@fields=name")["attributes"]["name"]
+        path = f"file/{file}/binary_content"
+        content = self._ask(self.people[0], "GET", path, Accept="*/*").data
+        return str(name), content
+
+    def _get(self, path: str) -> Any:
+        return self._json(self._ask(self.people[0], "GET", path))["data"]
+
+    def _ask(
+        self, user: str, method: str, path: str, body: bytes | None = None, **more: str
+    ) -> urllib3.BaseHTTPResponse:
+        needed = {"X_Requested_With": "a browser", "Origin": self.url}
+        return self._send(
+            user, method, f"/rest/data/{path}", body, **{**needed, **more}
         )
-        if answer.status >= 400:  # noqa: PLR2004 - from here on HTTP means no
-            raise Failure(f"{self.name} answered {answer.status}: {answer.data!r}")
-        return orjson.loads(answer.data)

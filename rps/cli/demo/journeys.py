@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from rps.cli.demo.company import DESK
+from rps.domain.correlation import READ_SOURCES
 from rps.projections.followed import decoded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from rps.application import RemoteProcessSync
@@ -31,9 +34,9 @@ class Journey:
     change_id: str
     correlation_id: UUID
     company: str
+    record_id: str
     ticket: str
     what: str
-    changed_at: datetime
     captured_at: datetime
     status: str = "captured"
     detail: str = ""
@@ -51,7 +54,7 @@ class Journey:
 class Journeys:
     """What a company's desk did, past position `position`. `look` reads on."""
 
-    company: str
+    company: Company
     application: RemoteProcessSync
     position: int
     changes: dict[str, Journey] = field(default_factory=dict)
@@ -68,7 +71,7 @@ class Journeys:
 
     def _take(self, event: Any) -> None:
         match event.TOPIC:
-            case "change.captured" if event.source == "api":
+            case "change.captured" if _is_read(event):
                 self.changes[event.change_id] = _begun(self.company, event)
             case "change.accepted":
                 self._accepted(event)
@@ -87,6 +90,8 @@ class Journeys:
         # One other node: one message, and none where it is to be told nothing.
         if not event.messages:
             journey.status, journey.detail = "ignored", "nobody to tell"
+        if event.messages:
+            journey.what = "; ".join(_told(each) for each in event.messages)
         for message in event.messages:
             journey.message_id = message["message_id"]
             self._by_message[message["message_id"]] = journey
@@ -114,27 +119,31 @@ class Journeys:
                 journey.status, journey.detail = "skipped", event.reason
 
 
-def _begun(company: str, event: Any) -> Journey:
-    if event.operation == "create":
-        what = "new ticket"
-    elif event.attachments:
-        what = f"file {event.attachments[0]['name']}"
-    elif event.entries:
-        what = "comment"
-    else:
-        what = "; ".join(
-            f"{name} {_cut(event.before.get(name))} -> {_cut(value)}"
-            for name, value in event.fields.items()
-        )
+def _is_read(event: Any) -> bool:
+    """Whether it is what the node found at its own desk."""
+    return event.member == DESK and event.source in READ_SOURCES
+
+
+def _begun(company: Company, event: Any) -> Journey:
     return Journey(
         event.change_id,
         event.originator_id,
-        company,
+        company.name,
         event.record_id,
-        what,
-        datetime.fromisoformat(event.changed_at),
+        company.shown(event.record_id),
+        "",
         event.timestamp,
     )
+
+
+def _told(message: Mapping[str, Any]) -> str:
+    """What is passed on of a change, in shared words."""
+    if message["operation"] == "create":
+        return "new ticket"
+    told = [f"{name} {_cut(value)}" for name, value in message["fields"].items()]
+    told += ["comment" for _ in message["entries"]]
+    told += [f"file {each['name']}" for each in message.get("attachments", ())]
+    return "; ".join(told)
 
 
 def _cut(value: Any) -> str:
@@ -147,15 +156,15 @@ class Watch:
 
     def __init__(self, companies: Sequence[Company]) -> None:
         self._all = [
-            Journeys(
-                c.name, c.session.application, c.session.application.recorder.head()[0]
-            )
+            Journeys(c, c.session.application, c.session.application.recorder.head()[0])
             for c in companies
         ]
 
     def look(self) -> list[Journey]:
-        """Read on; all journeys so far, in the order of the changes."""
+        """Read on; all journeys so far, in the order in which they were read. What a
+        node wrote itself and read again is none."""
         for journeys in self._all:
             journeys.look()
         found = [j for journeys in self._all for j in journeys.changes.values()]
-        return sorted(found, key=lambda journey: journey.changed_at)
+        begun = [each for each in found if each.status not in ("captured", "ignored")]
+        return sorted(begun, key=lambda journey: journey.captured_at)

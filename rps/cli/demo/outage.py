@@ -17,11 +17,12 @@ from rps.domain.between_nodes import NODE
 from rps.projections.followed import decoded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rps.cli.demo.journeys import Journey
     from rps.cli.demo.story import Story
 
 NEW_TICKETS = 10
-EDITS_EACH = 2
 DRAIN_SECONDS_MAX = 120.0
 STANDING = """
 SELECT count(*) AS waiting, count(DISTINCT correlation_id) AS lanes,
@@ -75,16 +76,10 @@ class Outage:
             "on, too, and both change the first ticket.",
         )
         self._story.processes.kill(self._story.zenith.node)
-        total = NEW_TICKETS * (1 + EDITS_EACH) + len(self._story.tickets)
         with self._stage.live(self._standing) as draw:
             self._work_at_zenith(shared)
-            self._work(draw)
-            wait_until(
-                lambda: self._ask()["waiting"] >= total and self._is_open(),
-                "the breaker is open",
-                self._story.processes,
-                draw,
-            )
+            self._work(shared, draw)
+            self._await(self._is_open, "the breaker is open", draw)
             used = self._ask()["attempts"]
             self._rest(max(2.0, self._story.pause * 3), draw)
             standing = self._ask()
@@ -97,41 +92,47 @@ class Outage:
         )
 
     def _work_at_zenith(self, shared: Journey) -> None:
-        """Reported once the node is there again."""
-        zenith = self._story.zenith
+        """Found once the node is there again."""
+        zenith, zoe = self._story.zenith, self._story.zoe
         copy = zenith.ticket_of(shared.correlation_id)
-        zenith.desk.edit(
-            copy, "zoe", summary="Payroll export: disk full", status="on hold"
+        title = "Payroll export: disk full"
+        zenith.desk.edit(copy, zoe, title=title, status="deferred")
+
+    def _work(self, shared: Journey, draw: Any) -> None:
+        """What acme's people do meanwhile, each time once their node has read of what
+        they did before."""
+        story, desk = self._story, self._story.acme.desk
+        tickets = []
+        for number in range(1, NEW_TICKETS + 1):
+            title = f"Laptop {number} does not start"
+            tickets.append(desk.create(story.ann, title, impact="3", urgency="3"))
+            self._rest(story.pause / 5, draw)
+        self._await_waiting(NEW_TICKETS, draw)
+        for ticket in tickets:
+            desk.edit(ticket, story.carl, state="2")
+            self._rest(story.pause / 10, draw)
+        desk.edit(
+            shared.record_id, story.carl, short_description="Payroll run is blocked"
+        )
+        for ticket in story.tickets:
+            desk.comment(ticket, story.carl, "The customer called again.")
+        self._await_waiting(2 * NEW_TICKETS + len(story.tickets), draw)
+
+    def _await_waiting(self, count: int, draw: Any) -> None:
+        self._await(
+            lambda: self._ask()["waiting"] >= count,
+            f"{count} messages wait at Acme's node",
+            draw,
         )
 
-    def _work(self, draw: Any) -> None:
-        """What acme's people do meanwhile."""
-        story, tickets = self._story, []
-        for number in range(1, NEW_TICKETS + 1):
-            tickets.append(
-                story.acme.desk.create(
-                    "anna",
-                    short_description=f"Laptop {number} does not start",
-                    urgency="3",
-                    state="1",
-                )
-            )
-            self._rest(story.pause / 5, draw)
-        news: dict[str, str] = {"short_description": "Payroll run is blocked"}
-        for ticket in story.tickets:  # the first one's title, which Zenith changes too
-            news["description"] = "The customer called again."
-            story.acme.desk.edit(ticket, "arne", **news)
-            news = {}
-        for state in ("2", "6")[:EDITS_EACH]:
-            for ticket in tickets:
-                story.acme.desk.edit(ticket, "arne", state=state)
-                self._rest(story.pause / 10, draw)
+    def _await(self, condition: Callable[[], bool], what: str, draw: Any) -> None:
+        wait_until(condition, what, self._story.processes, draw)
 
     def _come_back(self) -> None:
         self._stage.act(
             "Zenith's node comes back",
             "The next probe gets through, the breaker closes, the backlog goes out,\n"
-            "and Zenith's desk reports what its people did.",
+            "and Zenith's node reads of what its people did meanwhile.",
         )
         self._story.zenith.start_node(self._story.processes)
         with self._stage.live(self._draining) as draw:

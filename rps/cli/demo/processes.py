@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from rps.cli.demo.interrupts import Interrupts
     from rps.postgres import EmbeddedServer
 
 STOP_SECONDS = 50.0
+"""All of them have that long together."""
 TAIL_CHARACTERS = 2_000
 
 
@@ -29,8 +32,11 @@ class Processes:
     them one after the other; and they end by themselves when the demo is gone.
     """
 
-    def __init__(self, folder: Path, servers: Sequence[EmbeddedServer]) -> None:
+    def __init__(
+        self, folder: Path, servers: Sequence[EmbeddedServer], interrupts: Interrupts
+    ) -> None:
         """`servers` are stopped with them."""
+        self._interrupts = interrupts
         self._folder = folder
         self._servers = servers
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -58,7 +64,9 @@ class Processes:
             return log.read().decode(errors="replace")
 
     def require_running(self) -> None:
-        """Raises Failure with the end of its log where one ended by itself."""
+        """Raises Failure with the end of its log where one ended by itself; and what
+        an interrupt raises that was lost."""
+        self._interrupts.look()
         for name, process in self._running.items():
             status = process.poll()
             if status is not None:
@@ -77,9 +85,10 @@ class Processes:
         """End all of them and the databases, by force where they take too long."""
         for process in reversed(self._running.values()):
             process.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
         for process in reversed(self._running.values()):
             with suppress(subprocess.TimeoutExpired):
-                process.wait(STOP_SECONDS)
+                process.wait(max(deadline - time.monotonic(), 0.0))
             # A session's id is its first process's: this reaches what that one started.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

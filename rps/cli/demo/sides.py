@@ -47,7 +47,7 @@ def side_by_side(story: Story, shared: Journey) -> None:
         return all(row["sent"] and row["taken"] for row in rows)
 
     wait_until(same, "both logs name the same messages", story.processes)
-    stage.print(f"\nThe messages about acme {shared.ticket}:\n")
+    stage.print(f"\nThe messages about {shared.ticket}:\n")
     stage.print(_table(rows))
     stage.print()
     stage.done(f"{len(rows)} messages, each in both logs by the same id")

@@ -100,22 +100,20 @@ class Stage:
 
 
 def journey_table(journeys: Sequence[Journey], most: int = 14) -> Table:
-    """The latest changes: how long after the user's save each step was."""
+    """The latest changes: how long after a node read of it each step was."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), width=COLUMNS)
     table.add_column("at", no_wrap=True, style="dim")
     table.add_column("ticket", no_wrap=True)
     table.add_column("change", no_wrap=True, ratio=1, overflow="ellipsis")
-    table.add_column("captured", justify="right", no_wrap=True)
     table.add_column("delivered", justify="right", no_wrap=True)
     table.add_column("acknowledged", no_wrap=True, justify="right")
     for journey in journeys[-most:]:
         style = STYLES.get(journey.status, "yellow")
         table.add_row(
-            f"{journey.changed_at.astimezone():%H:%M:%S}",
+            f"{journey.captured_at.astimezone():%H:%M:%S}",
             Text(f"{journey.company} {journey.ticket}"),
             Text(journey.what),
-            _after(journey.changed_at, journey.captured_at),
-            _after(journey.changed_at, journey.delivered_at),
+            _after(journey.captured_at, journey.delivered_at),
             Text(_last_step(journey), style),
         )
     return table
@@ -123,8 +121,8 @@ def journey_table(journeys: Sequence[Journey], most: int = 14) -> Table:
 
 def _last_step(journey: Journey) -> str:
     if journey.status == "acknowledged":
-        return _after(journey.changed_at, journey.acknowledged_at)
-    waiting = ("captured", "accepted", "failed attempt", "taken in")
+        return _after(journey.captured_at, journey.acknowledged_at)
+    waiting = ("accepted", "failed attempt", "taken in")
     return "waits" if journey.status in waiting else journey.status
 
 

@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from rps.cli.demo.stage import Stage
 
 TICKETS = (
-    ("Payroll export stops at 80 %", "3"),
-    ("VPN drops every hour", "2"),
-    ("Printer on floor 4 prints blanks", "4"),
+    ("Payroll export stops at 80 %", "2", "2"),
+    ("VPN drops every hour", "1", "2"),
+    ("Printer on floor 4 prints blanks", "3", "3"),
 )
+"""Title, impact, urgency."""
+FOUND = "Found it: the disk is full."
+AS_WELL = "Happens in Oslo as well."
 SCREENSHOT = "screenshot.png"
 SETTLE_SECONDS_MAX = 60.0
 
@@ -42,6 +45,8 @@ class Story:
 
     def __post_init__(self) -> None:
         self.acme, self.zenith = self.scene.companies
+        self.ann, self.carl = self.acme.desk.people
+        self.zoe, self.zack = self.zenith.desk.people
         self.tickets: list[str] = []
         self._draw: Callable[[], None] = _nothing
 
@@ -63,31 +68,32 @@ class Story:
         """New tickets at acme appear at zenith."""
         self.stage.act(
             "Acme opens tickets, Zenith gets them",
-            "Acme's desk reports each change to Acme's node. That tells Zenith's,\n"
-            "which writes it to its desk in Zenith's words and then acknowledges it.\n"
-            "Times count from the moment the user saved.",
+            "Acme's node asks its ServiceNow once a second what changed, and tells\n"
+            "Zenith's. That writes it to its Roundup in Zenith's words, and then\n"
+            "acknowledges it. Times count from when a node had read the change.",
         )
         watch = Watch(self.scene.companies)
 
         def create() -> None:
-            for title, urgency in TICKETS:
-                ticket = self.acme.desk.create(
-                    "anna",
-                    short_description=title,
-                    description="Reported by phone.",
-                    urgency=urgency,
-                    state="1",
+            for title, impact, urgency in TICKETS:
+                self.tickets.append(
+                    self.acme.desk.create(
+                        self.ann, title, impact=impact, urgency=urgency
+                    )
                 )
-                self.tickets.append(ticket)
                 self.rest()
 
-        journeys = self.show(watch, create, len(TICKETS))
+        def arrived() -> bool:
+            return {each.record_id for each in watch.look()} >= set(self.tickets)
+
+        journeys = self.show(watch, create, arrived, len(TICKETS))
+        journeys.sort(key=lambda each: self.tickets.index(each.record_id))
         first = journeys[0]
         copy = self.zenith.ticket_of(first.correlation_id)
         self.stage.done(
-            f"acme {first.ticket} is zenith {copy}: urgency "
-            f"{self.acme.desk.ticket(first.ticket)['urgency']} there is severity "
-            f"{self.zenith.desk.ticket(copy)['severity']} here"
+            f"acme's {first.ticket} is zenith's {self.zenith.shown(copy)}: priority "
+            f"{self.acme.desk.ticket(first.record_id).priority} there is "
+            f'"{self.zenith.desk.ticket(copy).priority}" here'
         )
         return journeys
 
@@ -98,58 +104,62 @@ class Story:
             "Only what a user changed travels, both ways; comments and files too.",
         )
         watch = Watch(self.scene.companies)
-        first, second = shared[0], shared[1]
+        acme, zenith = self.acme.desk, self.zenith.desk
+        first, second = shared[0].record_id, shared[1].record_id
         copies = [self.zenith.ticket_of(each.correlation_id) for each in shared]
         picture = files("rps.cli.demo").joinpath(SCREENSHOT).read_bytes()
 
         def edit() -> None:
-            self.zenith.desk.edit(copies[0], "zoe", status="in progress")
+            zenith.edit(copies[0], self.zoe, status="in-progress")
             self.rest()
-            self.acme.desk.edit(first.ticket, "anna", urgency="1")
+            acme.edit(first, self.ann, impact="1", urgency="1")
             self.rest()
-            self.zenith.desk.comment(copies[0], "zoe", "Found it: the disk is full.")
+            zenith.comment(copies[0], self.zoe, FOUND)
             self.rest()
-            self.acme.desk.attach(
-                first.ticket, "anna", SCREENSHOT, "image/png", picture
-            )
+            acme.attach(first, self.ann, SCREENSHOT, "image/png", picture)
             self.rest()
-            self.acme.desk.comment(second.ticket, "arne", "Happens in Oslo as well.")
+            acme.comment(second, self.carl, AS_WELL)
             self.rest()
-            self.zenith.desk.edit(copies[1], "zack", severity="P1", status="on hold")
-
-        self.show(watch, edit, 6)
+            zenith.edit(copies[1], self.zack, priority="critical", status="need-eg")
 
         def arrived() -> bool:
-            here = [
-                f["sha256"]
-                for f in self.zenith.desk.files(copies[0])
-                if f["state"] == "here"
-            ]
-            there = [f["sha256"] for f in self.acme.desk.files(first.ticket)]
-            return here == there
+            ours, theirs = acme.ticket(first), zenith.ticket(copies[0])
+            others = acme.ticket(second), zenith.ticket(copies[1])
+            return (
+                (ours.state, theirs.priority) == ("2", "critical")
+                and f"{self.zoe}: {FOUND}" in ours.comments
+                and theirs.files.get(SCREENSHOT) == picture
+                and (others[0].state, others[0].priority) == ("3", "1")
+                and f"{self.carl}: {AS_WELL}" in others[1].comments
+            )
 
-        wait_until(arrived, "the screenshot is at Zenith's desk", self.processes)
+        self.show(watch, edit, arrived, 5)
         self.stage.done(
             f"every change is on the other side, none came back; {SCREENSHOT}\n"
-            f"  is at Zenith's desk, {len(picture)} bytes of the same SHA-256"
+            f"  is at Zenith's desk, {len(picture)} bytes, the same as at Acme's"
         )
 
     # --- how an act is shown --------------------------------------------------------
 
     def show(
-        self, watch: Watch, perform: Callable[[], None], total: int
+        self,
+        watch: Watch,
+        perform: Callable[[], None],
+        arrived: Callable[[], bool],
+        least: int,
     ) -> list[Journey]:
-        """Perform while the table lives, until each of `total` changes has settled."""
+        """Perform while the table lives, until all of it has `arrived` and each change
+        has settled: `least` of them, as a node reads of several saves at once."""
 
         def render() -> Any:
             journeys = watch.look()
             done = sum(journey.settled for journey in journeys)
+            total = max(least, len(journeys))
             text = f"{done} of {total} changes acknowledged"
             return with_bar(journey_table(journeys), text, done, total)
 
         def settled() -> bool:
-            journeys = watch.look()
-            return len(journeys) == total and all(j.settled for j in journeys)
+            return all(j.settled for j in watch.look()) and arrived()
 
         with self.stage.live(render) as draw:
             self._draw = draw

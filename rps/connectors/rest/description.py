@@ -27,6 +27,10 @@ class Pick:
     equals: str
 
 
+AT_ONCE = 8
+"""Writes under way to a system at a time, where its description says nothing else."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request. `body` is JSON, `form` the parts of a multipart form, `raw` a
@@ -148,6 +152,8 @@ class Comments:
     add: tuple[Call, ...] = ()
     edit: tuple[Call, ...] = ()
     remove: tuple[Call, ...] = ()
+    after: tuple[Call, ...] = ()
+    """Once all comments of a write are there: they may have moved its fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +283,7 @@ class Description:
     dedupe_header: str = ""
     answer_bytes: int = 1_000_000
     per_second: int = 0
+    at_once: int = AT_ONCE
     hook: Hook | None = None
     sample: Sample | None = None
 
@@ -288,6 +295,7 @@ class Description:
             dedupe=bool(self.dedupe_header),
             conditional_write=all(_is_conditional(each) for each in tables),
             read_back=all(each.read is not None for each in tables),
+            at_once=self.at_once,
             polls=any(each.changes is not None for each in tables),
         )
 

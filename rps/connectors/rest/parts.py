@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from datetime import datetime, timedelta
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from rps.connectors.rest import records
@@ -69,19 +70,36 @@ class PartWriter:
             if same is not None:
                 left.remove(same)
                 parts.entries.add(entry.id)
-        if not write.attachments:
-            return None
+        return self._compare_files(write, seen, parts) if write.attachments else None
+
+    def _compare_files(self, write: Write, seen: Seen, parts: Parts) -> Unread | None:
         files = self._reader.attachments(write.table, seen)
         if not isinstance(files, Files):
             return files
-        names = {(item.shown["name"], item.shown.get("size")) for item in files.items}
-        for file in write.attachments:
-            if {(file.name, file.size), (file.name, None)} & names:
+        for file, item in product(write.attachments, files.items):
+            is_same = self._is_same_file(write.table, seen, item, file)
+            if not isinstance(is_same, bool):
+                return is_same
+            if is_same:
                 parts.files.add(file.id)
         return None
 
+    def _is_same_file(
+        self, table: str, seen: Seen, item: Item, file: Attachment
+    ) -> bool | Unread:
+        """By name and size; where the system tells no size, by what it holds."""
+        if item.shown["name"] != file.name:
+            return False
+        if "size" in item.shown:
+            return bool(item.shown["size"] == file.size)
+        offer = self._contents.offered(table, seen.snapshot.record_id, item)
+        if isinstance(offer, dict):
+            return bool(offer["sha256"] == file.sha256)
+        return False if offer is None else offer
+
     def entries_written(self, work: Work) -> Trouble | None:
         comments = work.table.comments
+        written = False
         for entry in work.write.entries:
             if entry.id in work.parts.entries:
                 continue
@@ -91,8 +109,11 @@ class PartWriter:
             if trouble is not None:
                 return trouble
             work.parts.entries.add(entry.id)
-            work.shown = None
-        return None
+            work.shown, written = None, True
+        if comments is None or not written:
+            return None
+        came = self._sender.run(work, comments.after, of_record=True)
+        return None if came is None or isinstance(came, Heard) else came
 
     def _entry_written(
         self, work: Work, comments: Comments, entry: JournalEntry

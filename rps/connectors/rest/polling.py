@@ -19,6 +19,7 @@ from rps.connectors.rest.answers import Asked, Heard
 from rps.connectors.rest.reader import Files, unread
 from rps.connectors.shown import text_of_id
 from rps.domain.delivery import (
+    FROM,
     Changes,
     Missing,
     Refused,
@@ -73,6 +74,8 @@ class Polling:
             return Refused(f"the description does not say what changed of {name}")
         if cursor is None:
             return self._begun(name, table, table.changes)
+        if FROM in cursor:
+            cursor = _first(table.changes, cursor[FROM])
         match table.changes.cursor:
             case "time":
                 return self._by_time(name, table, table.changes, cursor)
@@ -335,6 +338,14 @@ class Polling:
     def _knows_ids(self, name: str) -> bool:
         """Whether a record shows that it was not made by us."""
         return self._description.tables[name].record.external_id is not None
+
+
+def _first(changes: Described, moment: str) -> dict[str, Any]:
+    """From that moment on; of what is not read by time, from its beginning."""
+    if changes.cursor != "time":
+        return {}
+    at = datetime.fromisoformat(moment) + timedelta(seconds=changes.overlap)
+    return {"since": at.isoformat()}
 
 
 def _linked(header: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, get_args
 
 from rps.connectors.rest.description import (
+    AT_ONCE,
     Auth,
     AuthKind,
     Description,
@@ -55,7 +56,7 @@ class _Reader(TableReader):
         )
         self._settings = self.named(root, "settings", NAME, 30, _setting)
         limits = root.section("limits")
-        limits.only("answer_bytes", "per_second")
+        limits.only("answer_bytes", "per_second", "at_once")
         return Description(
             name=root.text("name", PRESET_NAME),
             title=root.text("title", LINE, ""),
@@ -71,6 +72,7 @@ class _Reader(TableReader):
             dedupe_header=root.text("dedupe_header", HEADER, ""),
             answer_bytes=limits.size("answer_bytes", 1_000_000),
             per_second=limits.count("per_second", 0, 1000, 0),
+            at_once=limits.count("at_once", 1, 256, AT_ONCE),
             hook=self._hook(root.section("hook")) if root.has("hook") else None,
             sample=_sample(root.section("sample")) if root.has("sample") else None,
         )

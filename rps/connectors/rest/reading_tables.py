@@ -123,7 +123,7 @@ class TableReader(CallReader):
     def _comments(self, at: Section) -> Comments:
         at.only(
             *("journals", "list", "id", "text", "author", "written_at", "ignore"),
-            *("marker", "own_author", "add", "edit", "remove"),
+            *("marker", "own_author", "add", "after", "edit", "remove"),
         )
         journals = self.named(at, "journals", REMOTE_NAME, 20, self._journal)
         return Comments(
@@ -139,6 +139,7 @@ class TableReader(CallReader):
             self.calls(at, "add"),
             self.calls(at, "edit"),
             self.calls(at, "remove"),
+            self.calls(at, "after"),
         )
 
     def _journal(self, at: Section) -> Journal:

@@ -44,8 +44,11 @@ if TYPE_CHECKING:
     )
 
 SERVICENOW: Final = "servicenow"
+AT_ONCE: Final = 8
+"""Writes under way. An instance answers a few requests of its API at a time, keeps some
+tens waiting, and refuses the rest."""
 CAPABILITIES: Final = Capabilities(
-    dedupe=False, conditional_write=False, read_back=True, polls=True
+    dedupe=False, conditional_write=False, read_back=True, at_once=AT_ONCE, polls=True
 )
 
 

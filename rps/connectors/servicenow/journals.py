@@ -37,10 +37,26 @@ def read(
     came = instance.rows(TABLE, query, fields=FIELDS, limit=ROWS_MAX)
     if not isinstance(came, Rows):
         return came
+    if (came.total or 0) > ROWS_MAX and len(records) > 1:
+        return _in_halves(instance, sorted(records), journals, since)
     found: dict[str, list[Row]] = {}
     for row in came.rows:
         if row.get("element_id") in records and row.get("sys_created_on", "") >= since:
             found.setdefault(row["element_id"], []).append(row)
+    return found
+
+
+def _in_halves(
+    instance: Instance, records: list[str], journals: Iterable[str], since: str
+) -> dict[str, list[Row]] | Trouble:
+    """Where all of them have more entries than an answer holds."""
+    found: dict[str, list[Row]] = {}
+    middle = len(records) // 2
+    for part in (records[:middle], records[middle:]):
+        came = read(instance, part, journals, since)
+        if not isinstance(came, dict):
+            return came
+        found |= came
     return found
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rps.connectors.servicenow import attaching, journals
@@ -19,6 +20,7 @@ from rps.connectors.servicenow.positions import Reading
 from rps.connectors.servicenow.stamps import earlier, stamp_of
 from rps.connectors.servicenow.words import SYS_ID
 from rps.domain.delivery import (
+    FROM,
     Changes,
     Refused,
     Shown,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("rps.servicenow")
 
 Row = dict[str, str]
+LISTS = ("records", "files", "deletions")
 DELETIONS = "sys_audit_delete"
 _DELETED = ("sys_id", "documentkey", "sys_created_on", "user", "sys_created_by")
 
@@ -55,10 +58,17 @@ class Polling:
         if cursor is None:
             return self._from_now_on(table)
         try:
-            readings = {name: Reading.of(told) for name, told in cursor.items()}
+            readings = self._readings(cursor)
         except (KeyError, TypeError, ValueError):
             return Refused("the cursor is unreadable: let it be forgotten")
         return self._page(table, readings)
+
+    def _readings(self, cursor: Mapping[str, Any]) -> dict[str, Reading]:
+        if FROM not in cursor:
+            return {name: Reading.of(told) for name, told in cursor.items()}
+        start = stamp_of(datetime.fromisoformat(cursor[FROM]).timestamp())
+        now = self.records.instance.clock()
+        return {name: Reading.new(start, now) for name in LISTS}
 
     def _from_now_on(self, table: str) -> ChangesRead:
         """Where the lists end now, by the instance's clock."""
@@ -69,7 +79,7 @@ class Polling:
         overlap = self.records.settings.overlap_seconds
         start = stamp_of(instance.now - overlap)
         new = Reading.new(start, instance.clock()).to_json()
-        return Changes((), dict.fromkeys(("records", "files", "deletions"), new))
+        return Changes((), dict.fromkeys(LISTS, new))
 
     def _page(self, table: str, readings: dict[str, Reading]) -> ChangesRead:
         """A page of each list that has not come to its end in this round."""
@@ -146,8 +156,9 @@ class Polling:
         return journals.read(self.records.instance, ids, wanted, since)
 
     def _shown(self, table: str, row: Row, entries: list[Row]) -> list[Shown]:
-        """The record with the entries that came with its last change; then those of
-        before, one by one, so that each is the same however often it is told."""
+        """The record with its entries, of which those that came with its last change
+        make it this change; then those of before, one by one, so that each is the same
+        however often it is told."""
         updated_on = row.get("sys_updated_on", "")
         external_id = self.records.external_id(row)
         with_it = [each for each in entries if journals.is_with(each, updated_on)]
@@ -158,6 +169,7 @@ class Polling:
             tuple(journals.entry(each) for each in with_it),
             is_new=row.get("sys_mod_count") == "0",
             external_id=external_id,
+            earlier=tuple(journals.entry(each) for each in own),
         )
         return [
             changed,
@@ -198,13 +210,18 @@ class Polling:
         parents = self._parents(table, {row["table_sys_id"] for row in rows})
         if not isinstance(parents, dict):
             return parents
+        # As the records' own list shows them: whichever comes first makes the copy.
+        entries = self._entries(table, list(parents.values()), reading)
+        if not isinstance(entries, dict):
+            return entries
         told: list[Shown] = []
+        for key, shown in parents.items():
+            told += self._shown(table, shown, entries.get(key, []))
         for row in rows:
             parent = parents.get(row["table_sys_id"])
             offer = attaching.offered(row)
             if parent is None or offer is None:
                 continue
-            told += self._shown(table, parent, [])
             told.append(
                 Shown(
                     Snapshot(

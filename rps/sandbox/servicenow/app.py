@@ -62,6 +62,7 @@ def run(
     settings: InstanceSettings,
     announce: Callable[[str], None] = log.info,
     tell_certificate: Callable[[Path], None] = lambda _: None,
+    tell_request: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; `announce` is told the base URL."""
     tls = None
@@ -78,6 +79,7 @@ def run(
         announce=announce,
         handler=InstanceRequestHandler,
         tls=tls,
+        tell_request=tell_request,
     )
     instance.database.close()
 
