@@ -63,6 +63,7 @@ def compare(
     something differs, 1 where only some of it could be compared.
     """
     with open_session() as session:
+        session.note_read("comparison", definition, domain)
         compared, stopped = _compared(
             session, definition, domain, Within(member, record, since), repair=repair
         )

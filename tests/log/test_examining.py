@@ -189,6 +189,25 @@ def test_a_file_without_its_last_line_was_cut() -> None:
     assert details(found) == "40: cut: the last line is missing"
 
 
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        (b'{"head":{', b'{"by":"acme","head":{'),
+        (b'{"head":{', b'{"head": {'),
+        (b',"succession":""}', b',"succession":"","since":"2020"}'),
+        (b'{"checkpoint":', b'{ "checkpoint":'),
+    ],
+)
+def test_a_line_that_says_more_than_is_written_was_changed(
+    was: bytes, becomes: bytes
+) -> None:
+    lines = b"".join(written(items_of(ROWS, KEYS, NOTES), NDJSON))
+    assert was in lines
+    changed = lines.replace(was, becomes, 1).splitlines(keepends=True)
+    found = Examiner(Held()).examine(read(changed))
+    assert "the line is not what was written" in details(found)
+
+
 def test_lines_after_the_last_one_are_not_passed_over() -> None:
     items = items_of(ROWS, KEYS, NOTES)
     assert "after the last one" in details(examined([*items, items[-1]]))
