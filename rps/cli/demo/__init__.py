@@ -68,8 +68,8 @@ def demo(
     on an embedded PostgreSQL. All of it runs as processes of their own; the demo plays
     what happens between them, and keeps running for you to try. Ctrl-C ends all of it.
     """
-    interrupts = Interrupts()
     _require_roundup()
+    interrupts = Interrupts()
     folder = (data_dir or Config.from_environ().data_dir / "demo").absolute()
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
