@@ -59,20 +59,20 @@ def no_revision_after_moved(patch: Patch) -> None:
 
 
 def older_value_taken_for_the_newest(patch: Patch) -> None:
-    right = merge._version_of
+    right = merge.version_of
 
     def wrong(name: str, theirs: Any, current: Any, terms: Any) -> int | None:
         found = right(name, theirs, current, terms)
         return None if found is None else current.version
 
-    patch.setattr(merge, "_version_of", wrong)
+    patch.setattr(merge, "version_of", wrong)
 
 
 def no_credit_for_what_was_sent(patch: Patch) -> None:
-    right = merge._version_of
+    right = merge.version_of
     patch.setattr(
         merge,
-        "_version_of",
+        "version_of",
         lambda name, theirs, current, terms: right(
             name, theirs, current, replace(terms, waiting=())
         ),

@@ -295,7 +295,10 @@ def test_no_secret_comes_out_anywhere(node: Running, echo: str) -> None:
         "SELECT count(*) = 3 AND bool_and(attempts > 0) FROM outbound_queue"
     )
     node.wait_until("SELECT count(*) > 0 FROM notice_deliveries WHERE attempts > 0")
-    words = [" ".join(each.cmdline()) for each in psutil.process_iter()]
+    words = [
+        " ".join(each.info["cmdline"] or ())
+        for each in psutil.process_iter(["cmdline"])
+    ]
     mine = [each for each in words if "rps" in each and "pytest" not in each]
     spoken.add("ps", "\n".join(mine))
     everything(node, spoken, token)
