@@ -3,7 +3,7 @@ sides at once: how long, how many requests, and whether all of it is there once.
 
     python -m bench.seeding [TICKETS] [EDITS]     1000 and 500 by default
 
-One node has both systems: the instance is the sandbox's, over http on loopback; the
+One node has both systems: the instance is the sandbox's, over TLS on loopback; the
 tracker is a real Roundup on SQLite. The tickets, their comments and files are there
 before rps is: it is told to poll from a moment before that. Everything is compared
 record by record over the systems' own APIs. Exits 1 where anything differs.
@@ -22,119 +22,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import orjson
-import psycopg
-
-from bench.deployment import environ_of
-from bench.desks import PASSWORD, Instance, Tracker, by_key
-from bench.process import Process, family_seconds, ours
-from rps.postgres import EmbeddedServer
+from bench.between import FAILED, Node
+from bench.desks import Instance, Running, Tracker, by_key, placed
+from bench.process import family_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bench.desks import Ticket
-
-BEFORE = "2026-01-01"
-QUIET = """
-SELECT NOT EXISTS (SELECT FROM inbound_queue WHERE status IN ('ready', 'error'))
-   AND NOT EXISTS (SELECT FROM outbound_queue
-                   WHERE status IN ('ready', 'uncertain', 'error'))
-"""
-STANDING = """
-SELECT (SELECT count(*) FROM links WHERE member = 'roundup'),
-       (SELECT count(*) FROM inbound_queue WHERE status = 'ready'),
-       (SELECT count(*) FROM outbound_queue WHERE status IN ('ready', 'uncertain'))
-"""
-FAILED = """
-SELECT 'change', member, record_id, detail FROM inbound_queue WHERE status = 'error'
-UNION ALL
-SELECT 'message', member, message_id::text, detail FROM outbound_queue
-WHERE status = 'error'
-"""
-PATIENCE_SECONDS = 300.0
-"""Without any progress."""
-ROUNDS_ALIKE = 3
-"""So many looks, a poll apart, have to find everything quiet."""
-
-DEFINITION: dict[str, Any] = {
-    "process_event": "ticket",
-    "fields": {
-        "title": {"type": "text"},
-        "state": {
-            "type": "choice",
-            "values": ["new", "working", "waiting", "resolved"],
-        },
-        "priority": {"type": "choice", "values": ["1", "2", "3", "4", "5"]},
-    },
-    "journals": {"comments": {"visibility": "public"}},
-    "attachments": {"journal": "comments", "size_max": "1 MB"},
-    "members": {
-        "servicenow": {
-            "table": "incident",
-            "capture": ["create", "update"],
-            "fields": {
-                "title": "short_description",
-                "state": {
-                    "field": "state",
-                    "values": {
-                        "new": "1",
-                        "working": "2",
-                        "waiting": "3",
-                        "resolved": "6",
-                    },
-                },
-                "priority": "priority",
-            },
-            "journals": {"comments": "comments"},
-            "flows": {
-                "inbound": [
-                    {"name": "closed", "when": "stateIN7,8", "set": {"state": "6"}},
-                    "map",
-                ]
-            },
-        },
-        "roundup": {
-            "table": "issue",
-            "capture": ["create", "update"],
-            "fields": {
-                "title": "title",
-                "state": {
-                    "field": "status",
-                    "values": {
-                        "new": "unread",
-                        "working": "in-progress",
-                        "waiting": "deferred",
-                        "resolved": "resolved",
-                    },
-                },
-                "priority": {
-                    "field": "priority",
-                    "values": dict(zip("12345", Tracker.PRIORITIES, strict=True)),
-                },
-            },
-            "journals": {"comments": "messages"},
-            "flows": {
-                "inbound": [
-                    {
-                        "name": name,
-                        "when": f"status={name}",
-                        "set": {"status": status},
-                    }
-                    for name, status in (
-                        ("chatting", "unread"),
-                        ("testing", "in-progress"),
-                        ("need-eg", "deferred"),
-                        ("done-cbb", "resolved"),
-                    )
-                ]
-                + ["map"]
-            },
-        },
-    },
-}
 
 
 @dataclass
@@ -153,75 +50,9 @@ class Done:
 
 @dataclass
 class Outcome:
-    """`faults`: what differs. Seconds are wall clock."""
+    """`faults`: what differs, is missing, doubled or waits for a person."""
 
     faults: list[str]
-    seeding_seconds: float
-    editing_seconds: float
-
-
-class Node:
-    """rps with all its workers, between the two."""
-
-    def __init__(self, folder: Path, instance: Instance, tracker: Tracker) -> None:
-        self.server = EmbeddedServer(folder / "postgres")
-        self._folder = folder
-        self._desks = (instance, tracker)
-        self.work: Process
-
-    def start(self, stack: ExitStack) -> None:
-        stack.callback(self.server.destroy)
-        self.server.start()
-        self._rps("init")
-        secret = self._folder / "password"
-        secret.write_text(PASSWORD)
-        instance, tracker = self._desks
-        polled = ("--poll-seconds", "1")
-        self._rps(
-            *("system", "add", "servicenow", "--connector", "servicenow", *polled),
-            *("--url", instance.url, "--username", "rps.integration"),
-            *("--password-file", str(secret), "--poll-from", BEFORE),
-        )
-        self._rps(
-            *("system", "add", "roundup", "--connector", "rest", "--preset", "roundup"),
-            *("--url", tracker.url, "--set", "user=rps", *polled),
-            *("--secret-file", str(secret)),
-        )
-        for name in ("servicenow", "roundup"):
-            self._rps("system", "activate", name)
-        document = self._folder / "definition.yaml"
-        document.write_bytes(orjson.dumps(DEFINITION))  # JSON is YAML
-        self._rps("definition", "apply", str(document))
-        said = self._folder / "work.log"
-        self.work = Process(ours("rps", "work"), said, environ_of(self.server.dsn()))
-        stack.callback(self.work.end)
-
-    def _rps(self, *arguments: str) -> None:
-        said = self._folder / "commands.log"
-        command = Process(ours("rps", *arguments), said, environ_of(self.server.dsn()))
-        command.answer()
-
-    def ask(self, sql: str) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.server.dsn()) as connection:
-            return connection.execute(sql.encode()).fetchall()
-
-    def await_quiet(self, records: int) -> None:
-        """Until that many are linked and nothing is on its way, for some polls on end.
-        What waits for a person does not go on its way: it ends the wait, too."""
-        deadline, before, alike = time.monotonic() + PATIENCE_SECONDS, (), 0
-        while alike < ROUNDS_ALIKE:
-            self.work.require_running()
-            standing = self.ask(STANDING)[0]
-            is_quiet = self.ask(QUIET)[0][0] and standing[0] >= records
-            if standing != before:
-                deadline, alike = time.monotonic() + PATIENCE_SECONDS, 0
-            if self.ask(FAILED) and standing == before:
-                return
-            if time.monotonic() > deadline:
-                return
-            alike = alike + 1 if is_quiet else 0
-            before = standing
-            time.sleep(1.5)
 
 
 class Bench:
@@ -235,29 +66,34 @@ class Bench:
 
     def run(self) -> Outcome:
         with ExitStack() as stack:
-            self.instance, self.tracker = Instance(self.folder), Tracker(self.folder)
+            self.instance, self.tracker = placed(self.folder)
+            self.running: dict[str, Running] = {}
             for desk in (self.instance, self.tracker):
-                stack.callback(desk.process.end)
-                desk.await_it()
+                self.running[desk.name] = Running(desk, self.folder)
+                stack.callback(self.running[desk.name].process.end)
             with _timed("tickets made at the instance"):
                 keys = self._sow()
             self.node = Node(self.folder, self.instance, self.tracker)
             self.node.start(stack)
-            began = time.monotonic()
-            self.node.await_quiet(self.tickets)
-            seeding = time.monotonic() - began
-            self._tell(f"{self.tickets} tickets seeded", seeding, self.tickets)
-            faults = self._compared()
-            self.done.states.clear()  # from now on a tracker's own rules move them
-            began = time.monotonic()
-            if not faults:
-                made = self._edit(keys)
-                with _timed("all of it in step, after the last edit"):
-                    self.node.await_quiet(self.tickets + made)
-                faults = self._compared()
-            editing = time.monotonic() - began
-            self._tell(f"{self.edits} edits", editing, self.edits)
-            return Outcome(faults, seeding, editing)
+            faults = self._seeded() or self._edited_at_both(keys)
+            return Outcome(faults)
+
+    def _seeded(self) -> list[str]:
+        began = time.monotonic()
+        self.node.await_quiet(self.tickets)
+        seconds = time.monotonic() - began
+        self._tell(f"{self.tickets} tickets seeded", seconds, self.tickets)
+        faults = self._compared()
+        self.done.states.clear()  # from now on a tracker's own rules move them
+        return faults
+
+    def _edited_at_both(self, keys: list[str]) -> list[str]:
+        began = time.monotonic()
+        made = self._edit(keys)
+        with _timed("all of it in step, after the last edit"):
+            self.node.await_quiet(self.tickets + made)
+        self._tell(f"{self.edits} edits", time.monotonic() - began, self.edits)
+        return self._compared()
 
     # --- what people do ---------------------------------------------------------------
 
@@ -272,7 +108,8 @@ class Bench:
     def _sown(self, key: str, chance: random.Random) -> None:
         title = f"[{key}] as it was reported"
         state = chance.choice(("1", "1", "2", "2", "3", "6"))
-        ticket = self.instance.create(title, state, chance.choice("12345"))
+        ann, priority = self.instance.people[0], chance.choice("12345")
+        ticket = self.instance.create(ann, title, state=state, priority=priority)
         self.done.titles[key].add(title)
         self.done.states[key] = self.instance.STATES[state]
         for number in range(chance.randrange(4)):
@@ -286,13 +123,19 @@ class Bench:
     def _said(
         self, desk: Instance | Tracker, key: str, ticket: str, text: str, **more: str
     ) -> None:
-        desk.edit(ticket, comment=text, **more)
+        """With other fields in the same save, where the system has that."""
+        if isinstance(desk, Instance):
+            desk.edit(ticket, desk.people[0], comments=text, **more)
+        else:
+            desk.comment(ticket, desk.people[0], text)
+            if more:
+                desk.edit(ticket, desk.people[0], **more)
         self.done.comments[key][text] += 1
 
     def _attached(
         self, desk: Instance | Tracker, key: str, ticket: str, name: str, content: bytes
     ) -> None:
-        desk.attach(ticket, name, content)
+        desk.attach(ticket, desk.people[0], name, "text/plain", content)
         self.done.files[key][name, hashlib.sha256(content).hexdigest()] += 1
 
     def _edit(self, keys: list[str]) -> int:
@@ -326,7 +169,7 @@ class Bench:
         plan: list[tuple[str, str, int]],
         numbers: dict[str, str],
     ) -> None:
-        chance = random.Random(f"{desk.name} {self.edits}")
+        chance, who = random.Random(f"{desk.name} {self.edits}"), desk.people[0]
         states = [s for s in desk.STATES if s not in ("7", "done-cbb")]
         for kind, key, number in plan:
             ticket, by = numbers[key], f"{desk.name} {number}"
@@ -334,23 +177,25 @@ class Bench:
                 case "title":
                     title = f"[{key}] titled by {by}"
                     self.done.titles[key].add(title)
-                    desk.edit(ticket, title=title)
+                    desk.edit(ticket, who, **{desk.TITLE: title})
                 case "state":
-                    desk.edit(ticket, state=chance.choice(states))
+                    desk.edit(ticket, who, **{desk.STATE: chance.choice(states)})
                 case "priority":
-                    desk.edit(ticket, priority=chance.choice(desk.PRIORITIES))
+                    priority = chance.choice(desk.PRIORITIES)
+                    desk.edit(ticket, who, priority=priority)
                 case "comment":
                     self._said(desk, key, ticket, f"{key} said by {by}")
                 case "both":
-                    state = chance.choice(states)
-                    self._said(desk, key, ticket, f"{key} moved by {by}", state=state)
+                    moved = {desk.STATE: chance.choice(states)}
+                    self._said(desk, key, ticket, f"{key} moved by {by}", **moved)
                 case "file":
                     content = f"{by}\n".encode() * chance.randrange(1, 200)
                     self._attached(desk, key, ticket, "evidence.txt", content)
                 case _:
                     title = f"[N{number:05}] new at {by}"
                     self.done.titles[f"N{number:05}"].add(title)
-                    desk.create(title, chance.choice(states), desk.PRIORITIES[2])
+                    more = {desk.STATE: chance.choice(states)}
+                    desk.create(who, title, priority=desk.PRIORITIES[2], **more)
 
     # --- what came of it --------------------------------------------------------------
 
@@ -396,21 +241,20 @@ class Bench:
         used = {
             "rps": self.node.work.cpu_seconds(),
             "postgresql": family_seconds(self.node.server.pid or -1),
-            "servicenow": self.instance.process.cpu_seconds(),
-            "roundup": self.tracker.process.cpu_seconds(),
+            **{n: each.process.cpu_seconds() for n, each in self.running.items()},
         }
         shares = ", ".join(
             f"{name} {(total - self._used.get(name, 0)) / count * 1e3:.0f}"
             for name, total in used.items()
         )
         print(f"  processor time for each, in ms: {shares}")
-        for desk in (self.instance, self.tracker):
-            asked = desk.asked()
-            counts = asked - self._before.get(desk.name, Counter())
-            print(f"  {desk.name}: {counts.total() / count:.1f} requests for each")
+        for name, running in self.running.items():
+            asked = running.asked()
+            counts = asked - self._before.get(name, Counter())
+            print(f"  {name}: {counts.total() / count:.1f} requests for each")
             for kind, times in counts.most_common():
                 print(f"    {times / count:6.2f}  {kind}")
-            self._before = {**self._before, desk.name: asked}
+            self._before[name] = asked
         self._used = used
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -70,6 +71,19 @@ class Placing:
             if t.comments is not None
         }
         return replace(self.description, tables=tables)
+
+    def paging(self, limit: int) -> Description:
+        """With so few records on a page; comments say when they were written."""
+        table = self.description.tables["ticket"]
+        assert table.changes is not None
+        assert table.comments is not None
+        listing = replace(table.comments.listing, changed="at")
+        small = replace(
+            table,
+            changes=replace(table.changes, limit=limit),
+            comments=replace(table.comments, listing=listing),
+        )
+        return replace(self.description, tables={"ticket": small})
 
     def texts(self, number: int = 1) -> list[str]:
         return [each["text"] for each in self.desk.comments[number]]
@@ -357,10 +371,7 @@ def test_more_records_of_one_second_than_a_page_holds_are_all_told_of(
     moment = "2026-11-24T10:00:00+00:00"
     for ticket in placing.desk.tickets.values():
         ticket["updated_at"] = moment
-    table = placing.description.tables["ticket"]
-    assert table.changes is not None
-    small = replace(table, changes=replace(table.changes, limit=5))
-    desk = placing.connector(replace(placing.description, tables={"ticket": small}))
+    desk = placing.connector(placing.paging(5))
     told: set[str] = set()
     cursor: Any = {"since": moment}
     has_more, pages = True, 0
@@ -373,6 +384,30 @@ def test_more_records_of_one_second_than_a_page_holds_are_all_told_of(
             placing.desk.edit(2, title="edited")
         assert pages < 20
     assert told == {str(number) for number in range(1, 13)}
+
+
+def test_what_was_said_before_its_page_began_is_shown_with_its_record(
+    placing: Placing,
+) -> None:
+    """Of a record that was edited after a comment, on a page behind the first, the
+    comment was taken for an old one: it was lost."""
+    start = datetime.now(UTC)
+    for number in range(1, 13):
+        placing.desk._created({"title": str(number)})
+        at = start + timedelta(seconds=10 * number)
+        placing.desk.tickets[number]["updated_at"] = at.isoformat()
+    said = (start + timedelta(seconds=15)).isoformat()
+    comment = {"id": 99, "text": "Smoke", "author": "Dee", "at": said}
+    placing.desk.comments[12].append(comment)
+    desk = placing.connector(placing.paging(5))
+    cursor: Any = {"since": (start + timedelta(seconds=120)).isoformat()}
+    has_more, told = True, []
+    while has_more:
+        came = desk.changes_since("ticket", cursor)
+        assert isinstance(came, Changes)
+        told += [each["text"] for shown in came.records for each in shown.entries]
+        cursor, has_more = came.cursor, came.has_more
+    assert told == ["Smoke"]
 
 
 def test_what_was_told_is_told_again_only_if_it_may_have_changed(

@@ -68,8 +68,8 @@ def demo(
     on an embedded PostgreSQL. All of it runs as processes of their own; the demo plays
     what happens between them, and keeps running for you to try. Ctrl-C ends all of it.
     """
-    interrupts = Interrupts()
     _require_roundup()
+    interrupts = Interrupts()
     folder = (data_dir or Config.from_environ().data_dir / "demo").absolute()
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
@@ -137,7 +137,7 @@ def _play(scene: Scene, processes: Processes, *, pause: float, stay: bool) -> No
     try:
         with ExitStack() as attached:
             for company in scene.companies:
-                desk = f"its desk, a {company.desk.kind}"
+                desk = f"its desk, a {company.desk.kind},"
                 command = f"rps {' '.join(company.desk.command()[:2])}"
                 with stage.status(_says(company, desk, command)):
                     company.start_desk(processes)
@@ -169,7 +169,7 @@ def _invite(
     for company in scene.companies:
         desk = company.desk
         stage.print(
-            f"\n  {company.name.title()}'s desk, {desk.kind}\n"
+            f"\n  {company.name.title()}'s desk, a {desk.kind}\n"
             f"    {desk.page(tickets[company.name])}\n"
             f"    sign in as {desk.people[0]}, password {desk.password}"
         )

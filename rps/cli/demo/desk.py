@@ -38,7 +38,7 @@ class Desk(ABC):
     """Records are named by their ids; people sign in with the desk's password."""
 
     kind: str
-    """What the product is called."""
+    """What it is, with an `a` before it."""
     connector: str
 
     def __init__(self, name: str, folder: Path, port: int, password: str) -> None:
@@ -151,7 +151,7 @@ class Desk(ABC):
 class InstanceDesk(Desk):
     """Incidents of a ServiceNow instance; an id is a sys_id."""
 
-    kind, connector, table = "ServiceNow", "servicenow", "incident"
+    kind, connector = "stand-in for ServiceNow", "servicenow"
     people = ("ann.agent", "carl.case")
 
     @property
@@ -231,7 +231,7 @@ class InstanceDesk(Desk):
 class TrackerDesk(Desk):
     """Issues of a Roundup tracker; an id is a number."""
 
-    kind, connector, table = "Roundup", "rest", "issue"
+    kind, connector = "real Roundup", "rest"
     people = ("zoe", "zack")
 
     @property

@@ -1,8 +1,8 @@
 """Ctrl-C and SIGTERM, at any moment, which are not lost.
 
-What a signal handler raises is printed and dropped where it strikes in a destructor or
-a callback of the interpreter: the demo would go on as if nobody had said anything. So
-it is noted, too, and raised again at the next look.
+What a signal handler raises is printed and dropped where it strikes in a destructor,
+or a callback of the interpreter: the demo would go on as if nobody had said anything.
+So it is noted, too, and raised again at the next look.
 """
 
 from __future__ import annotations

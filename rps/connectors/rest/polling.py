@@ -122,9 +122,10 @@ class Polling:
         known = dict(known) if isinstance(known, dict) else {}
         number = cursor.get("page", changes.first_page)
         is_new_round = "page" not in cursor
-        asked = since
-        if is_new_round:
-            asked = since - timedelta(seconds=changes.overlap)
+        asked = before = since - timedelta(seconds=changes.overlap)
+        if not is_new_round:
+            asked = since
+            before = _moment(cursor.get("round"), before.timestamp())
         page = self._page(
             name, table, changes, asked, page=number, link=cursor.get("next", "")
         )
@@ -136,7 +137,8 @@ class Polling:
             if _at(each, asked) >= asked  # whatever the system made of the question
             and known.get(each.snapshot.record_id) != each.snapshot.updated_at
         ]
-        shown = self._all_whole(name, table, changes, fresh, asked)
+        # What was said to a record may be older than what else is on its page.
+        shown = self._all_whole(name, table, changes, fresh, before)
         if not isinstance(shown, list):
             return shown
         known |= {
@@ -146,9 +148,10 @@ class Polling:
         }
         latest = max([since, *(_at(each, asked) for each in page.seen)])
         kept = _within(known, latest - timedelta(seconds=changes.overlap))
-        return Changes(
-            tuple(shown), *self._onward(changes, page, asked, latest, number, kept)
-        )
+        onward, has_more = self._onward(changes, page, asked, latest, number, kept)
+        if has_more:
+            onward["round"] = before.isoformat()
+        return Changes(tuple(shown), onward, has_more)
 
     def _onward(
         self,
