@@ -64,8 +64,9 @@ class Figures:
 
     def count(self, name: str, did: str, examined: Examined) -> None:
         self.done[name] = self.done.get(name, 0) + 1
-        if sum(self.done.values()) % 50 == 0:
-            print(f"… {sum(self.done.values())}", file=sys.stderr, flush=True)
+        if (done := sum(self.done.values())) % 50 == 0:
+            missed = len(self.missed)
+            print(f"… {done}, {missed} not found", file=sys.stderr, flush=True)
         if examined.breaks:
             self.found[name] = self.found.get(name, 0) + 1
         else:
@@ -296,10 +297,11 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--tamperings", type=int, default=1_000)
     parser.add_argument("--sql", type=int, help="of these in PostgreSQL; else half")
+    parser.add_argument("--seed", default=SEED)
     parser.add_argument("--json", type=Path, help="write the figures there as well")
     asked = parser.parse_args()
     os.environ["RPS_KEY"] = new_word()
-    chance = random.Random(SEED)
+    chance = random.Random(asked.seed)
     with tempfile.TemporaryDirectory(prefix="rps-tampering-") as folder:
         server = EmbeddedServer(Path(folder) / "postgres")
         server.start()
