@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from rps.application import RemoteProcessSync
 from rps.migrate import migrate
 from rps.postgres import EmbeddedServer
 
@@ -83,6 +84,14 @@ def database(server: EmbeddedServer, template: str) -> Iterator[str]:
     """DSN of a migrated database of the test's own."""
     with _new_database(server, template) as dsn:
         yield dsn
+
+
+@pytest.fixture
+def application(database: str) -> Iterator[RemoteProcessSync]:
+    """The application on that database."""
+    made = RemoteProcessSync(database)
+    yield made
+    made.close()
 
 
 @pytest.fixture

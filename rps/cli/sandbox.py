@@ -22,6 +22,17 @@ ASKS_FOR_HELP = ("-h", "--help")
 access_log_option = click.option(
     "--access-log", is_flag=True, help="One line a request on stdout."
 )
+database_option = click.option(
+    "--database",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="SQLite file.  [default: NAME.sqlite]",
+)
+host_option = click.option(
+    "--host", default="127.0.0.1", show_default=True, help="To listen on."
+)
+port_option = click.option(
+    "--port", default=0, type=click.IntRange(0, 65535), help="0 takes a free one."
+)
 
 
 class Kinds(click.Group):
@@ -44,15 +55,9 @@ def sandbox() -> None:
 
 @sandbox.command()
 @click.argument("name")
-@click.option(
-    "--database",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="SQLite file.  [default: NAME.sqlite]",
-)
+@database_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Loopback only.")
-@click.option(
-    "--port", default=0, type=click.IntRange(0, 65535), help="0 takes a free one."
-)
+@port_option
 @click.option(
     "--secret",
     "secrets",
@@ -116,15 +121,9 @@ def new_secret() -> str:
 
 @sandbox.command()
 @click.argument("name", default="servicenow")
-@click.option(
-    "--database",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="SQLite file.  [default: NAME.sqlite]",
-)
-@click.option("--host", default="127.0.0.1", show_default=True, help="To listen on.")
-@click.option(
-    "--port", default=0, type=click.IntRange(0, 65535), help="0 takes a free one."
-)
+@database_option
+@host_option
+@port_option
 @click.option(
     "--password",
     envvar="RPS_SANDBOX_PASSWORD",
@@ -232,10 +231,8 @@ def _rates(limit: int | None) -> tuple[RateRule, ...]:
     type=click.Path(file_okay=False, path_type=Path),
     help="Its folder.  [default: NAME.tracker]",
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="To listen on.")
-@click.option(
-    "--port", default=0, type=click.IntRange(0, 65535), help="0 takes a free one."
-)
+@host_option
+@port_option
 @click.option(
     "--password",
     envvar="RPS_SANDBOX_PASSWORD",

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import pytest
 from click.testing import CliRunner, Result
 
-from rps.application import RemoteProcessSync
 from rps.cli import main
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class Rps(Protocol):
@@ -38,10 +34,3 @@ def rps(environ: dict[str, str | None]) -> Rps:
         return runner.invoke(main, list(arguments), input=stdin)
 
     return run
-
-
-@pytest.fixture
-def application(database: str) -> Iterator[RemoteProcessSync]:
-    made = RemoteProcessSync(database)
-    yield made
-    made.close()

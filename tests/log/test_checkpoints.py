@@ -13,7 +13,6 @@ from logs import capture, captured
 
 from bench.tampering import overwrite, verified
 from bench.tampers import TAMPERS
-from rps.application import RemoteProcessSync
 from rps.application.audit_export import AuditExport, Wanted
 from rps.application.checkpoints import (
     EVENTS,
@@ -33,18 +32,12 @@ from rps.log.merkle import Tree, is_consistent, leaf_of, root_by
 from rps.log.trust import Held
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
+    from rps.application import RemoteProcessSync
     from rps.log.exported import Item
 
 NOW = datetime(2026, 3, 4, 10, tzinfo=UTC)
-
-
-@pytest.fixture
-def application(database: str) -> Iterator[RemoteProcessSync]:
-    made = RemoteProcessSync(database, connections=4)
-    yield made
-    made.close()
 
 
 @pytest.fixture

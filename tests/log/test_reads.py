@@ -10,23 +10,17 @@ import pytest
 from eventsourcing.persistence import ProgrammingError
 from logs import capture, captured
 
-from rps.application import RemoteProcessSync
 from rps.application.checkpoints import Checkpoints
 from rps.application.reads import Reads
 from rps.log.checkpoint import Checkpoint
 from rps.log.reads import GENESIS, ReadsVerified, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+
+    from rps.application import RemoteProcessSync
 
 ANNA = ("top/acme", "anna", "api", "192.0.2.7", "correlation")
-
-
-@pytest.fixture
-def application(database: str) -> Iterator[RemoteProcessSync]:
-    made = RemoteProcessSync(database, connections=4)
-    yield made
-    made.close()
 
 
 @pytest.fixture

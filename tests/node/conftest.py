@@ -9,7 +9,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from companies import Company
-from hubs import Hub
+from hubs import Hub, document
 from psycopg import sql
 
 # How a log is opened is told there; test folders are no packages to import from.
@@ -31,6 +31,16 @@ def hubs(server: EmbeddedServer, template: str) -> Iterator[dict[str, Hub]]:
             database = stack.enter_context(_database(server, template))
             stack.callback(Hub(name, database, made).close)
         yield made
+
+
+@pytest.fixture
+def linked(hubs: dict[str, Hub]) -> tuple[Hub, Hub]:
+    """Two of them that share tickets."""
+    acme, globex = hubs["acme"], hubs["globex"]
+    acme.invites(globex)
+    acme.publish(document("globex"))
+    globex.publish(document("acme"))
+    return acme, globex
 
 
 @pytest.fixture

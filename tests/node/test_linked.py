@@ -6,7 +6,6 @@ import hashlib
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-import pytest
 from hubs import document, settle
 from peers import message, post
 
@@ -16,15 +15,6 @@ from rps.domain.remote_system import RemoteSystem
 
 if TYPE_CHECKING:
     from hubs import Hub
-
-
-@pytest.fixture
-def linked(hubs: dict[str, Hub]) -> tuple[Hub, Hub]:
-    acme, globex = hubs["acme"], hubs["globex"]
-    acme.invites(globex)
-    acme.publish(document("globex"))
-    globex.publish(document("acme"))
-    return acme, globex
 
 
 def test_a_ticket_and_its_changes_reach_the_other_desk_and_come_back(

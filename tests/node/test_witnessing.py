@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 from click.testing import CliRunner
-from hubs import document, settle
+from hubs import settle
 from peers import post
 
 from bench.tampering import overwrite
@@ -36,15 +36,6 @@ from rps.workers.notifier import Notifier
 
 if TYPE_CHECKING:
     from hubs import Hub
-
-
-@pytest.fixture
-def linked(hubs: dict[str, Hub]) -> tuple[Hub, Hub]:
-    acme, globex = hubs["acme"], hubs["globex"]
-    acme.invites(globex)
-    acme.publish(document("globex"))
-    globex.publish(document("acme"))
-    return acme, globex
 
 
 def watched(hub: Hub, by: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from polling_place import PollingPlace
@@ -125,15 +125,20 @@ def test_who_lost_its_lease_saves_no_cursor(place: PollingPlace) -> None:
     assert len(place.captured()) == 1
 
 
-def test_what_rps_wrote_comes_back_as_echo_also_entries_and_files(
-    place: PollingPlace,
-) -> None:
+def kept_shot(place: PollingPlace) -> dict[str, Any]:
+    """A screenshot that the node holds, as a change offers it."""
     hashed = hashlib.sha256(SHOT).hexdigest()
     writing = place.application.blobs.begin("top", hashed, len(SHOT))
     assert writing is not None
     writing.take(SHOT)
     assert writing.finish()
-    file = {"id": "f1", "name": "shot.png", "size": len(SHOT), "sha256": hashed}
+    return {"id": "f1", "name": "shot.png", "size": len(SHOT), "sha256": hashed}
+
+
+def test_what_rps_wrote_comes_back_as_echo_also_entries_and_files(
+    place: PollingPlace,
+) -> None:
+    file = kept_shot(place)
     place.change(
         "C1",
         "zenith",
@@ -237,12 +242,7 @@ def test_a_file_that_was_removed_there_is_removed_here(place: PollingPlace) -> N
 def test_a_file_that_rps_wrote_and_somebody_removed_there_is_removed_here(
     place: PollingPlace,
 ) -> None:
-    hashed = hashlib.sha256(SHOT).hexdigest()
-    writing = place.application.blobs.begin("top", hashed, len(SHOT))
-    assert writing is not None
-    writing.take(SHOT)
-    assert writing.finish()
-    file = {"id": "f1", "name": "shot.png", "size": len(SHOT), "sha256": hashed}
+    file = kept_shot(place)
     fields = {"subject": "Fire", "status": "1"}
     place.change("C1", "zenith", fields=fields, attachments=[file])
     place.all_settled()
